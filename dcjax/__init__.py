@@ -1,0 +1,38 @@
+"""dcjax: dataset condensation in JAX.
+
+A method is *what is learned* x *what is compared* x *where in weight space*, under one optax optimizer:
+
+    images = dcjax.pixels(ipc=10)
+    condenser = dcjax.condenser(
+        images,
+        dcjax.gradient_matching(net),
+        dcjax.on_synthetic(net, optax.sgd(0.01), epochs=50, restart_every=10),
+        optax.sgd(0.1, momentum=0.5),
+    )
+"""
+
+from dcjax import augment as augment
+from dcjax import data as data
+from dcjax import distances as distances
+from dcjax import networks as networks
+from dcjax.base import Batch as Batch
+from dcjax.base import Condenser as Condenser
+from dcjax.base import CondenserState as CondenserState
+from dcjax.base import InputError as InputError
+from dcjax.base import Learned as Learned
+from dcjax.base import Network as Network
+from dcjax.base import Objective as Objective
+from dcjax.base import Parameterization as Parameterization
+from dcjax.base import Trajectory as Trajectory
+from dcjax.condense import condenser as condenser
+from dcjax.condense import iteration as iteration
+from dcjax.evaluate import Recipe as Recipe
+from dcjax.evaluate import dc_recipe as dc_recipe
+from dcjax.evaluate import evaluate as evaluate
+from dcjax.evaluate import evaluate_each as evaluate_each
+from dcjax.networks import network as network
+from dcjax.objectives import gradient_matching as gradient_matching
+from dcjax.parameterizations import from_noise as from_noise
+from dcjax.parameterizations import from_real as from_real
+from dcjax.parameterizations import pixels as pixels
+from dcjax.trajectories import on_synthetic as on_synthetic

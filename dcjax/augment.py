@@ -1,0 +1,139 @@
+"""Augmentations: `key -> (image -> image)`, one draw and then a deterministic function.
+
+So siamese augmentation is one draw applied to two batches, and independent augmentation is a `vmap` over keys. The
+operators here are those of DC's own evaluation of digits; images are [H, W, C].
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from dcjax.base import Array, Augmentation, Key
+
+
+def identity(key: Key) -> Callable[[Array], Array]:
+    """Leaves images as they are."""
+    del key
+    return lambda image: image
+
+
+def independent(augment: Augmentation, key: Key, image: Array) -> Array:
+    """Augments every image of [B, H, W, C] with a draw of its own."""
+    return jax.vmap(lambda key, image: augment(key)(image))(jax.random.split(key, image.shape[0]), image)
+
+
+def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
+    """One of several, chosen uniformly at each draw."""
+
+    def draw(key):
+        choice_key, key = jax.random.split(key)
+        choice = jax.random.randint(choice_key, (), 0, len(augmentations))
+        return lambda image: lax.switch(choice, [lambda i, f=f: f(key)(i) for f in augmentations], image)
+
+    return draw
+
+
+def crop(pixels: int) -> Augmentation:
+    """Shifts by -`pixels` to `pixels` - 1 on each axis; the image's channel means fill what comes into view."""
+
+    def draw(key):
+        start = jax.random.randint(key, (2,), 0, 2 * pixels)
+
+        def apply(image):
+            fill = jnp.ones_like(jnp.pad(image, _margin(pixels))) * image.mean((0, 1), keepdims=True)
+            padded = lax.dynamic_update_slice(fill, image, (pixels, pixels, 0))
+            return lax.dynamic_slice(padded, (start[0], start[1], 0), image.shape)
+
+        return apply
+
+    return draw
+
+
+def scale(amount: float) -> Augmentation:
+    """Resizes each axis by its own factor in 1 -/+ `amount` (nearest pixel), kept centred, zeros outside."""
+
+    def draw(key):
+        factor = jax.random.uniform(key, (2,), minval=1 - amount, maxval=1 + amount)
+
+        def apply(image):
+            sizes = (factor * image.shape[0]).astype(int)
+            canvas = jnp.maximum(sizes.max(), max(image.shape[:2]))
+            rows, columns = (_resized_indices(n, size, canvas) for n, size in zip(image.shape[:2], sizes))
+            inside = (rows >= 0)[:, None, None] & (columns >= 0)[None, :, None]
+            return jnp.where(inside, image[rows][:, columns], 0)
+
+        return apply
+
+    return draw
+
+
+def _resized_indices(length, size, canvas):
+    """Where each output pixel of an axis reads, for `length` pixels resized to `size` in the middle of `canvas`; else -1."""
+    place = jnp.arange(length) + (canvas - length) // 2 - (canvas - size) // 2
+    return jnp.where((place >= 0) & (place < size), place * length // size, -1)
+
+
+def rotate(degrees: int) -> Augmentation:
+    """Turns by a whole number of degrees within -/+ `degrees` about the centre, by cubic splines.
+
+    Points outside the image take the mean over all its values.
+    """
+
+    def draw(key):
+        angle = jnp.deg2rad(jax.random.randint(key, (), -degrees, degrees).astype(float))
+
+        def apply(image):
+            height, width, _ = image.shape
+            y = (jnp.arange(height) - (height - 1) / 2)[:, None]
+            x = (jnp.arange(width) - (width - 1) / 2)[None, :]
+            rows = jnp.cos(angle) * y + jnp.sin(angle) * x + (height - 1) / 2
+            columns = -jnp.sin(angle) * y + jnp.cos(angle) * x + (width - 1) / 2
+            return _spline_sample(image, rows, columns, image.mean())
+
+        return apply
+
+    return draw
+
+
+def _spline_sample(image, rows, columns, fill):
+    """Reads [H, W, C] at fractional coordinates [H, W] by cubic B-splines with mirrored edges; `fill` outside."""
+    height, width, _ = image.shape
+    coefficients = jnp.einsum("ij,kl,jlc->ikc", _spline_filter(height), _spline_filter(width), image)
+    (row_taps, row_weights), (column_taps, column_weights) = (
+        _spline_taps(place, size) for place, size in ((rows, height), (columns, width))
+    )
+    taps = coefficients[row_taps[:, None], column_taps[None]]  # [4, 4, H, W, C]
+    sampled = jnp.einsum("ihw,jhw,ijhwc->hwc", row_weights, column_weights, taps)
+    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
+    return jnp.where(inside[..., None], sampled, fill)
+
+
+def _spline_filter(size):
+    """[size, size]: from samples to the coefficients of the cubic B-spline that passes through them."""
+    basis = np.diag(np.full(size, 4 / 6)) + np.diag(np.full(size - 1, 1 / 6), 1) + np.diag(np.full(size - 1, 1 / 6), -1)
+    basis[0, 1] = basis[-1, -2] = 2 / 6
+    return np.linalg.inv(basis).astype(np.float32)
+
+
+def _spline_taps(place, size):
+    """The four mirrored indices around each place, and their weights: both [4, *place.shape]."""
+    base = jnp.floor(place)
+    t = place - base
+    weights = jnp.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
+    taps = jnp.stack([base + offset for offset in (-1, 0, 1, 2)]).astype(int)
+    return jnp.abs(size - 1 - jnp.abs(size - 1 - taps)), weights
+
+
+def dc_digits() -> Augmentation:
+    """DC's augmentation of digits in evaluation: one of crop (4 pixels), scale (0.2) and rotate (45 degrees) an image.
+
+    The published code fills with the mean over the mini-batch, this with the image's own.
+    """
+    return one_of((crop(4), scale(0.2), rotate(45)))
+
+
+def _margin(pixels):
+    return ((pixels, pixels), (pixels, pixels), (0, 0))

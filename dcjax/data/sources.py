@@ -1,0 +1,169 @@
+"""Where images come from: scikit-learn's digits, TFDS, an npz file, arrays. Each gives `Arrays`, checked by `check`."""
+
+import difflib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dcjax.base import InputError
+from dcjax.data.cache import cached
+from dcjax.data.resize import resized
+
+TEST_FRACTION = 0.2  # of every class, where a source has no test split of its own
+
+
+class Arrays(NamedTuple):
+    """Decoded images [T, H, W, C] uint8 with labels [T] in 0..K-1, and the names of the classes."""
+
+    train_image: np.ndarray
+    train_label: np.ndarray
+    test_image: np.ndarray
+    test_label: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def digits() -> Arrays:
+    """scikit-learn's 8x8 grey digits (1797 images), split by `stratified_split`."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    image = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    return stratified_split(image, bunch.target, tuple(str(name) for name in bunch.target_names))
+
+
+def stratified_split(image: np.ndarray, label: np.ndarray, class_names: tuple[str, ...]) -> Arrays:
+    """Sets aside `TEST_FRACTION` of every class (at least one image), chosen with a fixed seed."""
+    generator = np.random.default_rng(0)
+    is_test = np.zeros(len(label), bool)
+    for k, name in enumerate(class_names):
+        members = np.flatnonzero(label == k)
+        if len(members) < 2:
+            raise InputError(
+                f"Class {name!r} has {len(members)} image(s), but every class needs at least 2, one to train and one to "
+                "test: add images or give a test split."
+            )
+        is_test[generator.choice(members, max(1, round(TEST_FRACTION * len(members))), replace=False)] = True
+    return Arrays(image[~is_test], label[~is_test], image[is_test], label[is_test], class_names)
+
+
+def npz(path: Path) -> Arrays:
+    """`x_train, y_train` with optional `x_test, y_test`, or `images, labels`; optional `class_names`."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: give the path of an .npz file.")
+    try:
+        with np.load(path) as file:
+            content = dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as an .npz file ({error}): write it again with numpy.savez.") from None
+    image, label = (content.get(a, content.get(b)) for a, b in (("x_train", "images"), ("y_train", "labels")))
+    if image is None or label is None:
+        raise InputError(f"{path} needs x_train and y_train (or images and labels), but holds {', '.join(content)}.")
+    test = (content["x_test"], content["y_test"]) if {"x_test", "y_test"} <= content.keys() else None
+    return from_arrays((image, label), test, content.get("class_names"))
+
+
+def from_arrays(train: tuple, test: tuple | None = None, class_names: Any = None) -> Arrays:
+    """Checks pairs (images, labels); images are uint8 or float in [0, 1], [T, H, W] or [T, H, W, C]."""
+    image, label = check(*train)
+    num_classes = int(label.max()) + 1 if class_names is None else len(class_names)
+    names = tuple(str(n) for n in (range(num_classes) if class_names is None else class_names))
+    if label.max() >= num_classes:
+        raise InputError(f"Labels go up to {label.max()}, but there are {num_classes} class names: name every class.")
+    if test is None:
+        return stratified_split(image, label, names)
+    test_image, test_label = check(*test)
+    if test_image.shape[1:] != image.shape[1:] or test_label.max() >= num_classes:
+        raise InputError(
+            f"Training images are {image.shape[1:]} in {num_classes} classes, but test images are {test_image.shape[1:]} "
+            f"with labels up to {test_label.max()}: give both in one shape and one set of classes."
+        )
+    return Arrays(image, label, test_image, test_label, names)
+
+
+def check(image: Any, label: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Gives uint8 images [T, H, W, C] and int labels [T], or says in one sentence what is wrong."""
+    image, label = np.asarray(image), np.asarray(label)
+    image = image[..., None] if image.ndim == 3 else image
+    if image.ndim != 4 or image.shape[-1] not in (1, 3) or not len(image):
+        raise InputError(f"Images must be [T, H, W] or [T, H, W, C] with 1 or 3 channels, not {image.shape}.")
+    if label.shape != image.shape[:1] or not np.issubdtype(label.dtype, np.integer) or label.min() < 0:
+        raise InputError(
+            f"Labels must be {len(image)} integers from 0, one an image, not {label.dtype} of shape {label.shape}."
+        )
+    if image.dtype != np.uint8:
+        if not np.issubdtype(image.dtype, np.floating) or not np.isfinite(image).all():
+            raise InputError(f"Images must be uint8, or finite floats in [0, 1], not {image.dtype} with other values.")
+        if image.min() < 0 or image.max() > 1:
+            raise InputError(f"Float images must lie in [0, 1], but go from {image.min():.3g} to {image.max():.3g}.")
+        image = np.round(image * 255).astype(np.uint8)
+    return image, label.astype(np.int64)
+
+
+def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[str, ...]) -> Arrays:
+    """Any image classification dataset of TFDS; prepared first where TensorFlow is there to do it."""
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser().resolve()
+    found = sorted(str(path) for path in (root / name).glob("**/dataset_info.json")) if (root / name).is_dir() else []
+    if found:
+        arrays = cached(("tfds", found, image_size), lambda: _decode_tfds(name, root, image_size)._asdict())
+        return Arrays(**{**arrays, "class_names": tuple(str(n) for n in arrays["class_names"])})
+    return _decode_tfds(name, root, image_size, known)
+
+
+def _decode_tfds(name, root, image_size, known=()):
+    builder = _tfds_builder(name, root, known)
+    features = builder.info.features
+    keys = builder.info.supervised_keys or ("image", "label")
+    kinds = [type(features[key]).__name__ for key in keys if key in features.keys()]
+    if kinds != ["Image", "ClassLabel"]:
+        raise InputError(f"{name} is not an image classification dataset: choose one whose features are image and label.")
+    test_name = next((s for s in ("test", "validation") if s in builder.info.splits), None)
+    try:
+        train, test = (
+            _read_source(builder.as_data_source(split), keys, image_size) if split else None
+            for split in ("train", test_name)
+        )
+    except NotImplementedError:
+        raise InputError(
+            f"{name} in {root} was prepared as {builder.info.file_format}, which cannot be read without TensorFlow: "
+            "prepare it again with file_format='array_record'."
+        ) from None
+    return from_arrays(train, test, features[keys[1]].names)
+
+
+def _read_source(source, keys, image_size):
+    pairs = [(row[keys[0]], row[keys[1]]) for row in source]
+    images = [image if image_size is None else resized(image, image_size) for image, _ in pairs]
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise InputError(f"Images have several sizes, {sorted(shapes)[:2]} among them: give an image size (--image-size).")
+    return np.stack(images), np.array([label for _, label in pairs])
+
+
+def _tfds_builder(name, root, known):
+    import tensorflow_datasets as tfds
+
+    if name.split("/")[0].split(":")[0] not in tfds.list_builders(with_community_datasets=False):
+        if not (root / name).is_dir():
+            close = difflib.get_close_matches(name, [*known, *tfds.list_builders(with_community_datasets=False)], 1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise InputError(
+                f"There is no dataset {name!r}: choose {', '.join(known)}, another TFDS name, folder:PATH or npz:PATH.{hint}"
+            )
+    builder = tfds.builder(name, data_dir=root)
+    if builder.is_prepared() if hasattr(builder, "is_prepared") else Path(builder.data_dir).is_dir():
+        return builder
+    advice = (
+        f"Dataset {name} is not prepared in {root}: point --data-dir (or TFDS_DATA_DIR) to where it is, or install what "
+        "prepares it (pip install 'dcjax[prepare]') and run again with network access"
+    )
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(f"{advice}; TensorFlow is not installed.")
+    builder = tfds.builder(name, data_dir=root, file_format="array_record")
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS raises whatever its downloader met
+        raise InputError(f"{advice}; preparing it failed ({type(error).__name__}: {str(error).splitlines()[0]}).") from None
+    return builder

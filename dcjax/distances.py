@@ -1,0 +1,59 @@
+"""How far apart two gradients are. Each distance takes two trees of one structure and gives a scalar.
+
+Kernels keep their output axis last, so a filter is a column of `x.reshape(-1, x.shape[-1])`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from dcjax.base import Array, Params
+
+_EPSILON = 1e-6  # DC's, added to the product of norms
+_SMALLEST_SQUARE = 1e-20  # keeps the square root's derivative finite at a dead filter
+
+
+def filterwise_cosine(a: Params, b: Params) -> Array:
+    """DC's distance: the sum over layers and output filters of `1 - cos` (Zhao et al. 2021, equation 10).
+
+    Leaves with fewer than two axes (biases, norm scales) contribute nothing.
+    """
+    return _sum_over_leaves(lambda x, y: _cosine_distance(_filters(x), _filters(y)).sum(), _kernels(a), _kernels(b))
+
+
+def squared_error(a: Params, b: Params) -> Array:
+    """The sum of squared differences over all parameters."""
+    return _sum_over_leaves(lambda x, y: jnp.square(x - y).sum(), a, b)
+
+
+def absolute_error(a: Params, b: Params) -> Array:
+    """The sum of absolute differences over all parameters."""
+    return _sum_over_leaves(lambda x, y: jnp.abs(x - y).sum(), a, b)
+
+
+def cosine(a: Params, b: Params) -> Array:
+    """`1 - cos` of the two gradients, each taken as one vector of all parameters."""
+    dot, a_square, b_square = (
+        _sum_over_leaves(lambda x, y: (x * y).sum(), x, y) for x, y in ((a, b), (a, a), (b, b))
+    )
+    return 1 - dot / (_root(a_square) * _root(b_square) + _EPSILON)
+
+
+def _kernels(tree):
+    return [leaf for leaf in jax.tree.leaves(tree) if leaf.ndim >= 2]
+
+
+def _filters(kernel):
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _cosine_distance(x, y):
+    """[P, F], [P, F] -> [F]."""
+    return 1 - (x * y).sum(0) / (_root(jnp.square(x).sum(0)) * _root(jnp.square(y).sum(0)) + _EPSILON)
+
+
+def _root(square):
+    return jnp.sqrt(jnp.maximum(square, _SMALLEST_SQUARE))
+
+
+def _sum_over_leaves(function, a, b):
+    return sum(jax.tree.leaves(jax.tree.map(function, a, b)), start=jnp.zeros(()))

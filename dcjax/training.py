@@ -1,0 +1,123 @@
+"""Training one network, and its gradient on a batch: what objectives, trajectories and evaluation share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from dcjax.augment import identity, independent
+from dcjax.base import Array, Augmentation, Batch, Key, Loss, Network, Params
+
+
+def cross_entropy(net: Network) -> Loss:
+    """The mean cross-entropy of a batch. Rows whose label is all zeros are padding and count nothing."""
+
+    def loss(params, batch):
+        log_probability = jax.nn.log_softmax(net.apply(params, batch.image))
+        return -(batch.label * log_probability).sum() / batch.label.sum()
+
+    return loss
+
+
+def flatten(batch: Batch) -> Batch:
+    """[K, M, ...] -> [K*M, ...]."""
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
+
+
+def pad_to(batch: Batch, size: int) -> Batch:
+    """Appends padding rows (zero image, zero label) to a flat batch until it has `size` rows."""
+    return jax.tree.map(lambda x: jnp.pad(x, [(0, size - x.shape[0])] + [(0, 0)] * (x.ndim - 1)), batch)
+
+
+def default_micro_batch() -> int | None:
+    """Images whose activations a CPU keeps in its cache; elsewhere a batch is taken whole."""
+    return 16 if jax.default_backend() == "cpu" else None
+
+
+def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
+    """The gradient in `params` of a mean `loss` over a flat batch, accumulated over micro-batches.
+
+    Exact up to rounding for networks that treat every image by itself (no batch norm). For a gradient that is to be
+    differentiated again, take `jax.grad` of the loss instead: micro-batches would only store more.
+    """
+    size = batch.image.shape[0]
+    micro = default_micro_batch()
+    if micro is None or size <= micro:
+        return jax.grad(loss)(params, batch)
+    count = -(-size // micro)
+    batch = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), pad_to(batch, count * micro))
+
+    def accumulate(total, part):
+        weight = part.label.sum()
+        return jax.tree.map(lambda t, g: t + weight * g, total, jax.grad(loss)(params, part)), weight
+
+    total, weights = lax.scan(accumulate, jax.tree.map(jnp.zeros_like, params), batch)
+    return jax.tree.map(lambda t: t / weights.sum(), total)
+
+
+def fit(
+    key: Key,
+    loss: Loss,
+    params: Params,
+    batch: Batch,
+    optimizer: optax.GradientTransformation,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    augment: Augmentation = identity,
+) -> Params:
+    """Trains `params` on a flat batch for whole epochs of reshuffled mini-batches; the last may be smaller.
+
+    Args:
+        key: shuffles and augments; consumed.
+        loss: `(params, Batch) -> scalar`, a mean over the batch.
+        params: the weights to start from.
+        batch: the training set, [B, H, W, C] and [B, K].
+        optimizer: its state starts afresh.
+        epochs: passes over the set.
+        batch_size: images per step.
+        augment: drawn anew for every image at every step.
+
+    Returns:
+        The trained weights.
+    """
+    size = batch.image.shape[0]
+    batch_size = min(batch_size, size)
+    steps = -(-size // batch_size)
+    batch = pad_to(batch, steps * batch_size)
+
+    def step(carry, inputs):
+        params, opt_state = carry
+        key, indices = inputs
+        images = independent(augment, key, batch.image[indices])
+        gradient = batch_gradient(loss, params, Batch(images, batch.label[indices]))
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    def epoch(carry, key):
+        order_key, step_key = jax.random.split(key)
+        order = jnp.concatenate([jax.random.permutation(order_key, size), jnp.arange(size, steps * batch_size)])
+        keys = jax.random.split(step_key, steps)
+        return lax.scan(step, carry, (keys, order.reshape(steps, batch_size)))[0], None
+
+    carry = (params, optimizer.init(params))
+    return lax.scan(epoch, carry, jax.random.split(key, epochs))[0][0]
+
+
+def map_in_chunks(function: Callable, *args: Any, chunk: int | None) -> Any:
+    """`jax.vmap(function)(*args)`, `chunk` at a time; all at once when None, one by one without batching when 1."""
+    if chunk is None:
+        return jax.vmap(function)(*args)
+    if chunk == 1:
+        return lax.map(lambda args: function(*args), args)
+    return lax.map(lambda args: function(*args), args, batch_size=chunk)
+
+
+def default_chunk() -> int | None:
+    """One at a time on a CPU, where a batch of small matrix products is slower than their sequence; else all at once."""
+    return 1 if jax.default_backend() == "cpu" else None
+
+
