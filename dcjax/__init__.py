@@ -15,10 +15,13 @@ from dcjax import augment as augment
 from dcjax import data as data
 from dcjax import distances as distances
 from dcjax import networks as networks
+from dcjax.artifact import load_condensed as load_condensed
+from dcjax.artifact import save_condensed as save_condensed
 from dcjax.base import Batch as Batch
 from dcjax.base import Condenser as Condenser
 from dcjax.base import CondenserState as CondenserState
 from dcjax.base import InputError as InputError
+from dcjax.base import Key as Key
 from dcjax.base import Learned as Learned
 from dcjax.base import Network as Network
 from dcjax.base import Objective as Objective

@@ -1,8 +1,10 @@
 """What a condensed set is worth: students trained on it from scratch, tested on real images."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +32,7 @@ class Recipe(NamedTuple):
     augment: Augmentation
 
 
+@functools.cache
 def dc_recipe(epochs: int = 300, augment: Augmentation = identity, learning_rate: float = 0.01) -> Recipe:
     """DC's evaluation: SGD, momentum 0.9, weight decay 5e-4, batch 256, a tenth of the rate from half-way.
 
@@ -53,7 +56,8 @@ def evaluate(
     *,
     recipe: Recipe | None = None,
     num_students: int = 20,
-) -> Array:
+    on_scores: Callable[[np.ndarray], None] = lambda scores: None,
+) -> np.ndarray:
     """Test accuracies of students trained from scratch on one condensed set; the last iterate of each.
 
     Args:
@@ -63,26 +67,51 @@ def evaluate(
         test: real images.
         recipe: how students are trained; DC's own without augmentation when None.
         num_students: S.
+        on_scores: called with the accuracies so far whenever students are done; it may raise to stop.
 
     Returns:
         Accuracies in [0, 1], [S].
     """
-    return _scores(jax.random.split(key, num_students), net, recipe or dc_recipe(), flatten(condensed), test)
+    chex.assert_rank([condensed.image, condensed.label], [5, 3])
+    train = functools.partial(_scores, net, recipe or dc_recipe(), test)
+    return _in_chunks(lambda keys: train(keys, flatten(condensed)), jax.random.split(key, num_students), on_scores)
 
 
-def evaluate_each(key: Key, net: Network, sets: Batch, test: Split, *, recipe: Recipe | None = None) -> Array:
+def evaluate_each(
+    key: Key,
+    net: Network,
+    sets: Batch,
+    test: Split,
+    *,
+    recipe: Recipe | None = None,
+    on_scores: Callable[[np.ndarray], None] = lambda scores: None,
+) -> np.ndarray:
     """As `evaluate`, with one student for each of S sets: [S, K, M, ...] -> [S]."""
+    chex.assert_rank([sets.image, sets.label], [6, 4])
     keys = jax.random.split(key, sets.image.shape[0])
-    return _scores_each(keys, net, recipe or dc_recipe(), jax.vmap(flatten)(sets), test)
+    train = functools.partial(_scores_each, net, recipe or dc_recipe(), test)
+    return _in_chunks(lambda students: train(*students), (keys, jax.vmap(flatten)(sets)), on_scores)
 
 
-@functools.partial(jax.jit, static_argnames=("net", "recipe"))
-def _scores(keys, net, recipe, condensed, test):
+def _in_chunks(train, students, on_scores):
+    """Trains as many students at a time as the backend likes; in between, the host may report and stop."""
+    count = jax.tree.leaves(students)[0].shape[0]
+    size = default_chunk() or count
+    scores = np.zeros(0)
+    for start in range(0, count, size):
+        part = jax.tree.map(lambda x, start=start: x[start : start + size], students)
+        scores = np.concatenate([scores, np.asarray(train(part))])
+        on_scores(scores)
+    return scores
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(net, recipe, test, keys, condensed):
     return map_in_chunks(lambda key: _score(key, net, recipe, condensed, test), keys, chunk=default_chunk())
 
 
-@functools.partial(jax.jit, static_argnames=("net", "recipe"))
-def _scores_each(keys, net, recipe, sets, test):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores_each(net, recipe, test, keys, sets):
     return map_in_chunks(
         lambda key, batch: _score(key, net, recipe, batch, test), keys, sets, chunk=default_chunk()
     )

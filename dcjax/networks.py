@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dcjax.base import Array, Network
+from dcjax.base import Array, InputError, Network
 from dcjax.convolution import convolve
 
 
@@ -151,6 +151,9 @@ class ConvNet(nn.Module):
     @nn.compact
     def _forward(self, x):
         depth = self.depth or default_depth(min(x.shape[1:3]))
+        size = 32 if x.shape[1:3] == (28, 28) else min(x.shape[1:3])
+        if POOLINGS[self.pooling] is not POOLINGS["none"] and size < 2**depth:
+            raise InputError(f"{depth} blocks pool {x.shape[1]}x{x.shape[2]} images to nothing: lower the depth.")
         first_padding = 3 if x.shape[1:3] == (28, 28) else 1
         for i in range(depth):
             x = Conv(self.width, padding=first_padding if i == 0 else 1, name=f"conv{i}")(x)

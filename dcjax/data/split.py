@@ -42,7 +42,8 @@ class Split:
 
     def denormalise(self, image: Any) -> Any:
         """The inverse, to pixel space: [0, 1] for real images, wherever it lies for learned ones."""
-        return image * np.asarray(self.std, np.float32) + np.asarray(self.mean, np.float32)
+        mean, std = (np.asarray(x, np.float32).reshape(*[1] * (image.ndim - 1), -1) for x in (self.mean, self.std))
+        return image * std + mean
 
     def sample(self, key: Key, n: int) -> Batch:
         """Draws `n` images of every class without replacement: [K, n, ...]. The key is consumed."""

@@ -1,0 +1,47 @@
+"""Pictures of a run: the condensed images, and what happened over the iterations."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max_columns: int = 20) -> None:
+    """A row per class and a column per image, from pixel-space images [K, M, H, W, C]; values outside [0, 1] are clipped.
+
+    At most `max_columns` images of a class are shown.
+    """
+    images = np.clip(images[:, :max_columns], 0, 1)
+    classes, columns, height, width, channels = images.shape
+    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
+    grid = padded.transpose(0, 2, 1, 3, 4).reshape(classes * (height + 2), columns * (width + 2), channels)
+    size = 0.55  # inches an image
+    figure, axes = plt.subplots(figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained")
+    axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], class_names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def curves(path: Path, history: list[dict]) -> None:
+    """The matching loss over iterations, and the accuracy where it was measured."""
+    losses = [(row["iteration"], row["loss"]) for row in history if "loss" in row]
+    scores = [(row["iteration"], row["accuracy"], row["deviation"]) for row in history if "accuracy" in row]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    if losses:
+        left.plot(*zip(*losses), linewidth=0.8)
+    left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")
+    if scores:
+        x, mean, deviation = zip(*scores)
+        right.errorbar(x, mean, deviation, marker="o", capsize=3)
+    right.set(xlabel="iteration", ylabel="test accuracy (%)")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

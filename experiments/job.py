@@ -1,0 +1,209 @@
+"""The stages of one run: condense with checkpoints, evaluate against baselines, leave the files."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dcjax as dc
+from dcjax.checkpoint import Checkpoints
+from experiments import config as configs
+from experiments import figures, presets, report
+from experiments.build import Method, build
+from experiments.config import Config
+from experiments.report import console
+from experiments.stop import StopRequest
+from experiments.workdir import RunDirectory
+
+WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+class Keys(NamedTuple):
+    """The run's randomness, all from one seed; a step folds in its iteration, so nothing of it is stored."""
+
+    init: dc.Key
+    draw: dc.Key
+    step: dc.Key
+    evaluate: dc.Key
+
+
+class Job(NamedTuple):
+    config: Config
+    data: dc.data.Dataset
+    method: Method
+    keys: Keys
+    real_batch: int  # images per class in a comparison: the configured number or the smallest class
+
+    def initial_state(self) -> dc.CondenserState:
+        return self.method.condenser.init(self.keys.init, self.data.sample(self.keys.draw, self.real_batch))
+
+
+def prepare(config: Config, data: dc.data.Dataset) -> Job:
+    """Builds the method and checks that the data can give what is asked, before anything is computed."""
+    smallest = min(data.train.counts)
+    if config.ipc > smallest:
+        name = data.class_names[data.train.counts.index(smallest)]
+        raise dc.InputError(
+            f"--ipc {config.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
+        )
+    keys = Keys(*jax.random.split(jax.random.key(config.seed), 4))
+    # Starting from real images draws ipc of every class, which may be more than a comparison needs.
+    real_batch = min(max(config.real_batch, config.ipc), smallest)
+    job = Job(config, data, build(config, data), keys, real_batch)
+    jax.eval_shape(job.initial_state)
+    return job
+
+
+def condense(
+    job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest
+) -> tuple[dc.CondenserState, dict]:
+    """All outer iterations, from the newest checkpoint if there is one. Gives the state and what it took."""
+    start = checkpoints.latest or 0
+    if start > job.config.iterations:
+        raise dc.InputError(f"This run is at iteration {start} already: give --iterations {start} or more.")
+    state = jax.jit(job.initial_state)()
+    state = checkpoints.restore(state) if start else state
+    directory.rewind(start)
+    step, compile_seconds = _compiled(job, state)
+    settings = configs.dump(job.config)
+    with report.progress("condensing", job.config.iterations, start) as advance:
+        for t in range(start, job.config.iterations):
+            began = time.perf_counter()
+            state, metrics = step(job.keys.step, state, job.data.train, np.int32(t))
+            loss = float(metrics["loss"])
+            _check_finite(loss, t + 1, checkpoints)
+            directory.log(iteration=t + 1, loss=loss, seconds=round(time.perf_counter() - began, 4))
+            advance(f"loss {loss:.4g}")
+            if (t + 1) % job.config.checkpoint_every == 0 or t + 1 == job.config.iterations or stop.requested:
+                checkpoints.save(t + 1, state, settings)
+            stop.check()
+            if t + 1 in job.config.eval_at:
+                _evaluate_on_the_way(job, directory, state, t + 1, stop)
+    checkpoints.wait()
+    seconds = [row["seconds"] for row in directory.history() if "loss" in row]
+    return state, {
+        "compile_seconds": round(compile_seconds, 1),
+        "condense_seconds": round(sum(seconds), 1),
+        "seconds_per_iteration": round(float(np.median(seconds)), 4),
+    }
+
+
+def _compiled(job, state):
+    began = time.perf_counter()
+    console.print("compiling ...", style="dim")
+    run = dc.iteration(job.method.condenser, steps=job.config.matches, real_per_class=job.real_batch)
+    step = run.lower(job.keys.step, state, job.data.train, np.int32(0)).compile()
+    return step, time.perf_counter() - began
+
+
+def _check_finite(loss, iteration, checkpoints):
+    if np.isfinite(loss):
+        return
+    checkpoints.wait()
+    raise Diverged(
+        f"The loss became {loss} in iteration {iteration}; the last good state, of iteration {checkpoints.latest or 0}, is "
+        f"in {checkpoints.directory}: run again with a lower --image-rate."
+    )
+
+
+def _decoded(job, state) -> dc.Batch:
+    return job.method.parameterization.decode(state.syn)
+
+
+def _evaluate_on_the_way(job, directory, state, iteration, stop):
+    key = jax.random.fold_in(job.keys.evaluate, iteration)
+    score = report.summary(_evaluate(job, key, f"evaluating iteration {iteration}", _decoded(job, state), stop))
+    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
+
+
+def _evaluate(job, key, title, batch, stop, num_students=None):
+    """One student on each of several sets [S, K, M, ...], or several on one set [K, M, ...]."""
+    students = num_students or job.config.num_students
+    done = 0
+    with report.progress(title, students) as advance:
+
+        def on_scores(scores):
+            nonlocal done
+            advance(f"accuracy {100 * scores.mean():.1f} %", len(scores) - done)
+            done = len(scores)
+            stop.check()
+
+        common = {"recipe": job.method.recipe, "on_scores": on_scores}
+        if batch.image.ndim == 6:
+            return dc.evaluate_each(key, job.method.net, batch, job.data.test, **common)
+        return dc.evaluate(key, job.method.net, batch, job.data.test, num_students=students, **common)
+
+
+def evaluate_all(job: Job, state: dc.CondenserState, stop: StopRequest) -> dict[str, dict]:
+    """The condensed set and, by the same recipe, a fresh random draw for every student; with `whole`, everything."""
+    condensed_key, draw_key, random_key, whole_key = jax.random.split(job.keys.evaluate, 4)
+    draws = jax.vmap(lambda key: job.data.sample(key, job.config.ipc))(
+        jax.random.split(draw_key, job.config.num_students)
+    )
+    scores = {
+        "condensed": _evaluate(job, condensed_key, "evaluating condensed", _decoded(job, state), stop),
+        "random": _evaluate(job, random_key, "evaluating random   ", draws, stop),
+    }
+    if job.config.whole:
+        everything = jax.tree.map(lambda x: x[None], job.data.train.batch())
+        scores["whole"] = _evaluate(job, whole_key, "evaluating whole    ", everything, stop, WHOLE_STUDENTS)
+    return {name: report.summary(values) for name, values in scores.items()}
+
+
+def save_condensed(
+    job: Job, directory: RunDirectory, state: dc.CondenserState, accuracy: dict[str, dict] | None = None
+) -> None:
+    """Writes `condensed.npz` and the pictures; `accuracy` is added to the file once it is known."""
+    config = job.config
+    batch = _decoded(job, state)
+    meta = {
+        "method": config.method,
+        "dataset": config.dataset,
+        "ipc": config.ipc,
+        "seed": config.seed,
+        "version": report.environment()["versions"]["dcjax"],
+        "decoder": {"name": "pixels", "arguments": {"ipc": config.ipc}},
+        "recipe": {
+            "optimizer": "SGD, rate 0.01 (0.001 from half-way), momentum 0.9, weight decay 0.0005, batch 256",
+            "epochs": config.eval_epochs + 1,
+            "augmentation": config.eval_augment,
+            "network": {n: getattr(config, n) for n in ("network", "width", "depth", "norm", "activation", "pooling")},
+        },
+        "accuracy": accuracy or {},
+    }
+    dc.save_condensed(directory.path / "condensed.npz", batch, state.syn, job.data, meta)
+    pixels = job.data.train.denormalise(np.asarray(batch.image))
+    figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
+    figures.curves(directory.path / "curves.png", directory.history())
+
+
+def save_result(
+    job: Job, directory: RunDirectory, state: dc.CondenserState, accuracy: dict[str, dict], facts: dict
+) -> None:
+    """Writes `result.json`, the final artefact and curves, and prints the table."""
+    config = job.config
+    directory.rewind(config.iterations)
+    if config.iterations not in config.eval_at:
+        condensed = accuracy["condensed"]
+        directory.log(iteration=config.iterations, accuracy=condensed["mean"], deviation=condensed["std"])
+    save_condensed(job, directory, state, accuracy)
+    paper = presets.published(config.method, config.dataset, config.ipc)
+    result = {
+        "accuracy": accuracy,
+        "paper": {name: {"mean": mean, "std": std} for name, (mean, std) in paper.items()},
+        **facts,
+        **report.environment(),
+        "config": configs.dump(config),
+    }
+    directory.write_json("result.json", result)
+    console.print(report.table(config, accuracy))
+    console.print(
+        f"{facts['condense_seconds']} s of condensing ({facts['seconds_per_iteration']} s an iteration). Images, pictures "
+        f"and figures are in {directory.path}: condensed.npz, condensed.png, curves.png, result.json"
+    )

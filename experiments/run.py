@@ -1,0 +1,62 @@
+"""Condenses a dataset and says what it is worth.
+
+    python -m experiments.run                                   # DC on scikit-learn's digits
+    python -m experiments.run --method dc --dataset mnist --ipc 10 --workdir runs/dc-mnist-10
+    python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 5
+"""
+
+import shlex
+import sys
+
+import jax
+
+import dcjax as dc
+from dcjax.checkpoint import Checkpoints
+from dcjax.data.cache import cache_dir
+from experiments import config as configs
+from experiments import job as jobs
+from experiments import workdir
+from experiments.report import console
+from experiments.stop import Stopped, StopRequest
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command line; gives the exit code."""
+    command = shlex.join(["python", "-m", "experiments.run", *argv])
+    try:
+        with StopRequest() as stop:
+            run(argv, command, stop)
+    except (dc.InputError, jobs.Diverged) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, dc.InputError) else 1
+    except Stopped as stopped:
+        print(f"Stopped by {stopped}. {stopped.advice}", file=sys.stderr)
+        return stopped.exit_code
+    return 0
+
+
+def run(argv: list[str], command: str, stop: StopRequest) -> None:
+    config = configs.parse(argv)
+    workdir.check(config)
+    use_compilation_cache()
+    data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
+    job = jobs.prepare(config, data)
+    directory = workdir.open_run(config)
+    stop.advice = f"Continue with: python -m experiments.run --resume --workdir {shlex.quote(config.workdir)}"
+    console.print(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
+    console.print("  ".join(f"{name}={value}" for name, value in configs.dump(config).items()), style="dim")
+    with Checkpoints(directory.checkpoints) as checkpoints:
+        state, timing = jobs.condense(job, directory, checkpoints, stop)
+    jobs.save_condensed(job, directory, state)
+    accuracy = jobs.evaluate_all(job, state, stop)
+    jobs.save_result(job, directory, state, accuracy, {**timing, "command": command})
+
+
+def use_compilation_cache() -> None:
+    """Compiled programs are kept on disk: a second run starts at once."""
+    jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

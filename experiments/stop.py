@@ -1,0 +1,45 @@
+"""Stopping when asked to: Ctrl-C and SIGTERM end a run at the next safe moment, with its work saved."""
+
+import signal
+from types import FrameType
+
+
+class Stopped(Exception):
+    """A signal came and the run has come to a place where it may end."""
+
+    def __init__(self, number: int, advice: str):
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+        self.advice = advice
+
+
+class StopRequest:
+    """While entered, the first SIGINT or SIGTERM is only noted; a second one acts as it always does."""
+
+    def __init__(self):
+        self.number: int | None = None
+        self.advice = "Nothing was begun."
+        self._previous = {}
+
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.number = number
+        signal.signal(number, self._previous[number])
+
+    @property
+    def requested(self) -> bool:
+        return self.number is not None
+
+    def check(self) -> None:
+        """Raises `Stopped` once a signal has come."""
+        if self.requested:
+            raise Stopped(self.number, self.advice)

@@ -1,0 +1,71 @@
+"""The run directory: what a run leaves behind, and what it needs to go on."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from dcjax import InputError
+from experiments import config as configs
+from experiments.config import Config
+
+
+class RunDirectory:
+    """Holds `config.json`, `metrics.jsonl`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self._metrics = path / "metrics.jsonl"
+
+    def log(self, **metrics: float) -> None:
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")
+
+    def history(self) -> list[dict]:
+        """Everything logged so far; a last line cut short by a kill is left out."""
+        if not self._metrics.exists():
+            return []
+        rows = []
+        for line in self._metrics.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def rewind(self, iteration: int) -> None:
+        """Forgets what was logged after `iteration`: a resumed run logs it again."""
+        rows = [row for row in self.history() if row["iteration"] <= iteration]
+        write_text(self._metrics, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def write_json(self, name: str, content: dict) -> None:
+        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes all or nothing."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def check(config: Config) -> None:
+    """Nothing is overwritten silently, and only a run that is there is resumed; settings are compared."""
+    path = Path(config.workdir)
+    saved = path / "config.json"
+    if path.is_file():
+        raise InputError(f"{path} is a file: give another --workdir.")
+    if config.resume and not saved.is_file():
+        raise InputError(f"There is no run to resume in {path}: give its --workdir, or leave --resume out.")
+    if config.resume:
+        configs.check_resumable(config, configs.load(saved))
+    elif path.is_dir() and any(path.iterdir()):
+        raise InputError(f"{path} is not empty: give --resume to continue a run that is there, or another --workdir.")
+
+
+def open_run(config: Config) -> RunDirectory:
+    """Makes the directory and notes the settings."""
+    run = RunDirectory(Path(config.workdir))
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.write_json("config.json", configs.dump(dataclasses.replace(config, resume=False)))
+    return run
