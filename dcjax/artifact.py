@@ -38,7 +38,9 @@ def save_condensed(path: Path, batch: Batch, syn: Syn, data: Dataset, meta: dict
     images = np.asarray(data.train.denormalise(batch.image), np.float32)
     images = images.reshape(-1, *data.image_shape)
     leaves, _ = jax.tree_util.tree_flatten_with_path(syn)
-    compact = {f"compact/{jax.tree_util.keystr(where, simple=True, separator='/')}": np.asarray(x) for where, x in leaves}
+    compact = {
+        f"compact/{jax.tree_util.keystr(where, simple=True, separator='/')}": np.asarray(x) for where, x in leaves
+    }
     sizes = {"compact": sum(x.nbytes for x in compact.values()), "decoded": images.nbytes}
     meta = {"format": FORMAT, **meta, "bytes": sizes, "range": [float(images.min()), float(images.max())]}
     arrays = {

@@ -29,9 +29,10 @@ def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
     """One of several, chosen uniformly at each draw."""
 
     def draw(key):
-        choice_key, key = jax.random.split(key)
+        choice_key, *keys = jax.random.split(key, 1 + len(augmentations))
         choice = jax.random.randint(choice_key, (), 0, len(augmentations))
-        return lambda image: lax.switch(choice, [lambda i, f=f: f(key)(i) for f in augmentations], image)
+        drawn = [augmentation(key) for augmentation, key in zip(augmentations, keys)]
+        return lambda image: lax.switch(choice, drawn, image)
 
     return draw
 

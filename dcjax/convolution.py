@@ -78,7 +78,9 @@ def _weight_gradient_backward(window, padding, residuals, kernel_cotangent):
     )
 
 
-_convolve.defvjp(lambda image, kernel, padding: (_convolve(image, kernel, padding), (image, kernel)), _convolve_backward)
+_convolve.defvjp(
+    lambda image, kernel, padding: (_convolve(image, kernel, padding), (image, kernel)), _convolve_backward
+)
 _weight_gradient.defvjp(
     lambda image, cotangent, *static: (_weight_gradient(image, cotangent, *static), (image, cotangent)),
     _weight_gradient_backward,

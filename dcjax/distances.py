@@ -32,9 +32,7 @@ def absolute_error(a: Params, b: Params) -> Array:
 
 def cosine(a: Params, b: Params) -> Array:
     """`1 - cos` of the two gradients, each taken as one vector of all parameters."""
-    dot, a_square, b_square = (
-        _sum_over_leaves(lambda x, y: (x * y).sum(), x, y) for x, y in ((a, b), (a, a), (b, b))
-    )
+    dot, a_square, b_square = (_sum_over_leaves(lambda x, y: (x * y).sum(), x, y) for x, y in ((a, b), (a, a), (b, b)))
     return 1 - dot / (_root(a_square) * _root(b_square) + _EPSILON)
 
 

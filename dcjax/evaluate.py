@@ -20,6 +20,8 @@ _TEST_BATCH = 500
 
 
 class Phase(NamedTuple):
+    """Some epochs under one optimizer."""
+
     optimizer: optax.GradientTransformation
     epochs: int
 
@@ -30,6 +32,7 @@ class Recipe(NamedTuple):
     phases: tuple[Phase, ...]
     batch_size: int
     augment: Augmentation
+    description: str = ""  # for whoever trains on the set elsewhere
 
 
 @functools.cache
@@ -45,7 +48,11 @@ def dc_recipe(epochs: int = 300, augment: Augmentation = identity, learning_rate
 
     first = min(epochs // 2 + 2, epochs + 1)
     phases = (Phase(sgd(learning_rate), first), Phase(sgd(learning_rate / 10), epochs + 1 - first))
-    return Recipe(phases, 256, augment)
+    description = (
+        f"SGD, batch 256, momentum 0.9, weight decay 5e-4, rate {learning_rate} for {first} epochs and a tenth of it, with "
+        f"momentum from zero, for {phases[1].epochs}"
+    )
+    return Recipe(phases, 256, augment, description)
 
 
 def evaluate(
@@ -112,9 +119,7 @@ def _scores(net, recipe, test, keys, condensed):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _scores_each(net, recipe, test, keys, sets):
-    return map_in_chunks(
-        lambda key, batch: _score(key, net, recipe, batch, test), keys, sets, chunk=default_chunk()
-    )
+    return map_in_chunks(lambda key, batch: _score(key, net, recipe, batch, test), keys, sets, chunk=default_chunk())
 
 
 def _score(key, net, recipe, condensed, test):

@@ -9,7 +9,7 @@ import optax
 from jax import lax
 
 from dcjax.augment import identity, independent
-from dcjax.base import Array, Augmentation, Batch, Key, Loss, Network, Params
+from dcjax.base import Augmentation, Batch, Key, Loss, Network, Params
 
 
 def cross_entropy(net: Network) -> Loss:
@@ -119,5 +119,3 @@ def map_in_chunks(function: Callable, *args: Any, chunk: int | None) -> Any:
 def default_chunk() -> int | None:
     """One at a time on a CPU, where a batch of small matrix products is slower than their sequence; else all at once."""
     return 1 if jax.default_backend() == "cpu" else None
-
-

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
@@ -13,6 +12,8 @@ from dcjax.training import cross_entropy, fit, flatten
 
 
 class AgedPoint(NamedTuple):
+    """A network and how often it has been compared on."""
+
     params: Params
     age: Array  # int32 scalar, comparisons made on this network
 

@@ -19,6 +19,7 @@ AUGMENTS = {"none": dc.augment.identity, "dc_digits": dc.augment.dc_digits()}
 class Method(NamedTuple):
     net: dc.Network
     parameterization: dc.Parameterization
+    decoder: dict  # what decodes the parameters, for the artefact
     condenser: dc.Condenser
     recipe: dc.Recipe
 
@@ -42,4 +43,5 @@ def build(config: Config, data: dc.data.Dataset) -> Method:
     )
     optimizer = optax.sgd(config.image_rate, momentum=config.image_momentum)
     recipe = dc.dc_recipe(config.eval_epochs, AUGMENTS[config.eval_augment])
-    return Method(net, images, dc.condenser(images, objective, trajectory, optimizer), recipe)
+    decoder = {"name": "pixels", "arguments": {"ipc": config.ipc}}
+    return Method(net, images, decoder, dc.condenser(images, objective, trajectory, optimizer), recipe)

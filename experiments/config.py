@@ -96,6 +96,9 @@ class Config:
                 raise InputError(f"{flag(name)} must be a positive number, not {getattr(self, name)}.")
         if self.depth is not None and self.depth < 1:
             raise InputError(f"--depth must be at least 1, not {self.depth}.")
+        outside = [t for t in self.eval_at if not 1 <= t <= self.iterations]
+        if outside:
+            raise InputError(f"--eval-at names iteration {outside[0]}, but the run goes from 1 to {self.iterations}.")
 
 
 # Fields that may differ when a run is resumed: they do not change what an iteration does to the images.

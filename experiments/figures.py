@@ -19,7 +19,9 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
     padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
     grid = padded.transpose(0, 2, 1, 3, 4).reshape(classes * (height + 2), columns * (width + 2), channels)
     size = 0.55  # inches an image
-    figure, axes = plt.subplots(figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained")
+    figure, axes = plt.subplots(
+        figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained"
+    )
     axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], class_names)
     axes.set_xticks([])

@@ -4,7 +4,6 @@ import time
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import dcjax as dc
@@ -117,7 +116,7 @@ def _decoded(job, state) -> dc.Batch:
 
 
 def _evaluate_on_the_way(job, directory, state, iteration, stop):
-    key = jax.random.fold_in(job.keys.evaluate, iteration)
+    key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
     score = report.summary(_evaluate(job, key, f"evaluating iteration {iteration}", _decoded(job, state), stop))
     directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
 
@@ -142,7 +141,8 @@ def _evaluate(job, key, title, batch, stop, num_students=None):
 
 def evaluate_all(job: Job, state: dc.CondenserState, stop: StopRequest) -> dict[str, dict]:
     """The condensed set and, by the same recipe, a fresh random draw for every student; with `whole`, everything."""
-    condensed_key, draw_key, random_key, whole_key = jax.random.split(job.keys.evaluate, 4)
+    key = jax.random.fold_in(job.keys.evaluate, 0)
+    condensed_key, draw_key, random_key, whole_key = jax.random.split(key, 4)
     draws = jax.vmap(lambda key: job.data.sample(key, job.config.ipc))(
         jax.random.split(draw_key, job.config.num_students)
     )
@@ -168,10 +168,9 @@ def save_condensed(
         "ipc": config.ipc,
         "seed": config.seed,
         "version": report.environment()["versions"]["dcjax"],
-        "decoder": {"name": "pixels", "arguments": {"ipc": config.ipc}},
+        "decoder": job.method.decoder,
         "recipe": {
-            "optimizer": "SGD, rate 0.01 (0.001 from half-way), momentum 0.9, weight decay 0.0005, batch 256",
-            "epochs": config.eval_epochs + 1,
+            "training": job.method.recipe.description,
             "augmentation": config.eval_augment,
             "network": {n: getattr(config, n) for n in ("network", "width", "depth", "norm", "activation", "pooling")},
         },

@@ -39,7 +39,7 @@ def dc_loops(ipc: int) -> tuple[int, int]:
     Between those, both are interpolated linearly and rounded; above 50 they stay what they are at 50.
     """
     matches, epochs = zip(*_DC_LOOPS.values())
-    return tuple(int(round(float(np.interp(ipc, list(_DC_LOOPS), values)))) for values in (matches, epochs))
+    return tuple(round(float(np.interp(ipc, list(_DC_LOOPS), values))) for values in (matches, epochs))
 
 
 def preset(method: str, dataset: str, ipc: int) -> dict:

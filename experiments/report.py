@@ -60,7 +60,11 @@ def table(config: Config, accuracy: dict[str, dict]) -> Table:
     out = Table(title=f"{config.method} on {config.dataset}: test accuracy (%), {config.ipc} image(s) per class")
     for name in ("training set", "accuracy", "students", "paper", "difference"):
         out.add_column(name, justify="left" if name == "training set" else "right")
-    labels = {"condensed": f"condensed ({config.method})", "random": "random real images", "whole": "whole training set"}
+    labels = {
+        "condensed": f"condensed ({config.method})",
+        "random": "random real images",
+        "whole": "whole training set",
+    }
     for name, score in accuracy.items():
         mean = paper.get(name)
         reference = (f"{mean[0]:.1f} ± {mean[1]:.1f}", f"{score['mean'] - mean[0]:+.1f}") if mean else ("", "")

@@ -1,8 +1,8 @@
 """Condenses a dataset and says what it is worth.
 
-    python -m experiments.run                                   # DC on scikit-learn's digits
-    python -m experiments.run --method dc --dataset mnist --ipc 10 --workdir runs/dc-mnist-10
-    python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 5
+python -m experiments.run                                   # DC on scikit-learn's digits
+python -m experiments.run --method dc --dataset mnist --ipc 10 --workdir runs/dc-mnist-10
+python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 5
 """
 
 import shlex

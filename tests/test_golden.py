@@ -3,10 +3,9 @@
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
-from helpers import golden, golden_params
+from helpers import golden, golden_params, relative_error
 
 import dcjax as dc
 from dcjax.parameterizations import class_labels
@@ -34,14 +33,12 @@ def labelled(image):
     return dc.Batch(jnp.asarray(image), class_labels(*image.shape[:2]))
 
 
-def relative_error(actual, expected):
-    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
-
-
 def test_logits(published):
     net = small_convnet(published)
     logits = net.apply(golden_params(published), flatten(labelled(published["synthetic"])).image)
-    chex.assert_trees_all_close(logits.reshape(published["logits_synthetic"].shape), published["logits_synthetic"], atol=1e-5)
+    chex.assert_trees_all_close(
+        logits.reshape(published["logits_synthetic"].shape), published["logits_synthetic"], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -53,7 +50,7 @@ def test_matching_loss_and_image_gradient(published, name):
     def loss(image):
         return objective.loss(jax.random.key(0), (), point, syn._replace(image=image), real)[0]
 
-    value, gradient = jax.value_and_grad(loss)(syn.image)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(syn.image)
     assert value == pytest.approx(published[f"loss_{name}"].sum(), rel=1e-4)
     assert relative_error(gradient, published[f"grad_{name}"]) < 1e-4
 
@@ -61,7 +58,8 @@ def test_matching_loss_and_image_gradient(published, name):
 def test_five_inner_steps(published):
     syn = flatten(labelled(published["synthetic"]))
     loss = cross_entropy(small_convnet(published))
-    trained = fit(jax.random.key(0), loss, golden_params(published), syn, optax.sgd(0.01), epochs=5)
+    train = jax.jit(lambda params: fit(jax.random.key(0), loss, params, syn, optax.sgd(0.01), epochs=5))
+    trained = train(golden_params(published))
     before = golden_params(published)
     after = golden_params(published, "after5_")
     for layer in after:

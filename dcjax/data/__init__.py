@@ -1,8 +1,8 @@
 """Real images, from one door: `load(name)`.
 
-    data = dcjax.data.load("mnist")
-    data.train.batch()                    # everything, flat
-    data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], inside jit
+data = dcjax.data.load("mnist")
+data.train.batch()                    # everything, flat
+data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], inside jit
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ import numpy as np
 from dcjax.base import Batch, InputError, Key
 from dcjax.data import sources
 from dcjax.data.folder import folder
-from dcjax.data.split import Split, group_by_class
+from dcjax.data.split import Split as Split
+from dcjax.data.split import group_by_class
 
 # The papers' statistics, per channel, of the training split's values in [0, 1]. CIFAR's deviations are, as published, the
 # ones of all pixels; other datasets are measured.

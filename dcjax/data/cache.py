@@ -1,8 +1,8 @@
 """Decoded images kept on disk, so that a dataset is decoded once."""
 
+import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,21 +25,18 @@ def cached(identity: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
         except (OSError, ValueError, EOFError):
             pass  # damaged: made again below
     arrays = make()
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not correctness
         write_npz(path, arrays)
-    except OSError:
-        pass  # a cache that cannot be written costs time, not correctness
     return arrays
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes all or nothing: a process killed half-way leaves what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -22,7 +22,9 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     files = {part: _files(where) for part, where in parts.items()}
     class_names = tuple(files["train"])
     _check_classes(path, files)
-    stamp = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for part in files.values() for c in part.values() for f in c]
+    stamp = [
+        (str(f), f.stat().st_size, f.stat().st_mtime_ns) for part in files.values() for c in part.values() for f in c
+    ]
     arrays = cached(("folder", str(path.resolve()), image_size, stamp), lambda: _decode(files, image_size))
     if "test" not in files:
         return stratified_split(arrays["train_image"], arrays["train_label"], class_names)
@@ -87,4 +89,6 @@ def _check_same(first, other):
         )
     if first_shape != shape:
         sizes = [f"{width}x{height}" for height, width, _ in (first_shape, shape)]
-        raise InputError(f"{first_file} is {sizes[0]} but {file} is {sizes[1]}: give one size for all with --image-size.")
+        raise InputError(
+            f"{first_file} is {sizes[0]} but {file} is {sizes[1]}: give one size for all with --image-size."
+        )

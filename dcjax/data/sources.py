@@ -116,9 +116,11 @@ def _decode_tfds(name, root, image_size, known=()):
     builder = _tfds_builder(name, root, known)
     features = builder.info.features
     keys = builder.info.supervised_keys or ("image", "label")
-    kinds = [type(features[key]).__name__ for key in keys if key in features.keys()]
+    kinds = [type(features[key]).__name__ for key in keys if key in set(features)]
     if kinds != ["Image", "ClassLabel"]:
-        raise InputError(f"{name} is not an image classification dataset: choose one whose features are image and label.")
+        raise InputError(
+            f"{name} is not an image classification dataset: choose one whose features are image and label."
+        )
     test_name = next((s for s in ("test", "validation") if s in builder.info.splits), None)
     try:
         train, test = (
@@ -138,22 +140,24 @@ def _read_source(source, keys, image_size):
     images = [image if image_size is None else resized(image, image_size) for image, _ in pairs]
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
-        raise InputError(f"Images have several sizes, {sorted(shapes)[:2]} among them: give an image size (--image-size).")
+        raise InputError(
+            f"Images have several sizes, {sorted(shapes)[:2]} among them: give an image size (--image-size)."
+        )
     return np.stack(images), np.array([label for _, label in pairs])
 
 
 def _tfds_builder(name, root, known):
     import tensorflow_datasets as tfds
 
-    if name.split("/")[0].split(":")[0] not in tfds.list_builders(with_community_datasets=False):
-        if not (root / name).is_dir():
-            close = difflib.get_close_matches(name, [*known, *tfds.list_builders(with_community_datasets=False)], 1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise InputError(
-                f"There is no dataset {name!r}: choose {', '.join(known)}, another TFDS name, folder:PATH or npz:PATH.{hint}"
-            )
+    names = tfds.list_builders(with_community_datasets=False)
+    if name.split("/")[0].split(":")[0] not in names and not (root / name).is_dir():
+        close = difflib.get_close_matches(name, [*known, *names], 1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise InputError(
+            f"There is no dataset {name!r}: choose {', '.join(known)}, another TFDS name, folder:PATH or npz:PATH.{hint}"
+        )
     builder = tfds.builder(name, data_dir=root)
-    if builder.is_prepared() if hasattr(builder, "is_prepared") else Path(builder.data_dir).is_dir():
+    if Path(builder.data_dir).is_dir():
         return builder
     advice = (
         f"Dataset {name} is not prepared in {root}: point --data-dir (or TFDS_DATA_DIR) to where it is, or install what "
@@ -165,5 +169,7 @@ def _tfds_builder(name, root, known):
     try:
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever its downloader met
-        raise InputError(f"{advice}; preparing it failed ({type(error).__name__}: {str(error).splitlines()[0]}).") from None
+        raise InputError(
+            f"{advice}; preparing it failed ({type(error).__name__}: {str(error).splitlines()[0]})."
+        ) from None
     return builder

@@ -1,0 +1,228 @@
+"""Drawing from classes of unequal size, and everything that a source can get wrong."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import small_data
+from PIL import Image
+
+import dcjax as dc
+from dcjax.data import sources
+
+GENERATOR = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCJAX_CACHE", str(tmp_path / "cache"))
+
+
+def picture(path, size=(8, 8), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = () if mode == "L" else (3,)
+    Image.fromarray(GENERATOR.integers(0, 256, (*size, *channels), np.uint8)).save(path)
+    return path
+
+
+def folder(root, classes=("cat", "dog"), count=5, **kwargs):
+    for name in classes:
+        for i in range(count):
+            picture(root / name / f"{i}.png", **kwargs)
+    return root
+
+
+def load_error(name, **kwargs):
+    with pytest.raises(dc.InputError) as caught:
+        dc.data.load(str(name), **kwargs)
+    return str(caught.value)
+
+
+def test_a_draw_has_n_different_images_of_every_class():
+    counts = (3, 7, 4)
+    image = jnp.arange(14, dtype=jnp.uint8).reshape(14, 1, 1, 1)  # every image is its own index
+    split = dc.data.Split(image, counts, (0.0,), (1.0,))
+    draw = jax.jit(lambda key: split.sample(key, 3))
+    seen = set()
+    for seed in range(60):
+        batch = draw(jax.random.key(seed))
+        index = np.round(np.asarray(batch.image) * 255).astype(int).reshape(3, 3)
+        assert all(len(set(row)) == 3 for row in index)
+        assert (split.label[index] == np.arange(3)[:, None]).all()
+        seen |= set(index.ravel())
+    assert seen == set(range(14))  # no image of a larger class is left out
+    assert (batch.label.argmax(-1) == np.arange(3)[:, None]).all()
+    with pytest.raises(dc.InputError, match="Cannot draw 4 images of every class: the smallest class has 3"):
+        split.sample(jax.random.key(0), 4)
+
+
+def test_images_are_normalised_and_back():
+    data = small_data(channels=3)
+    batch = data.train.batch()
+    assert jnp.abs(batch.image.mean((0, 1, 2))).max() < 1e-4
+    assert jnp.abs(batch.image.std((0, 1, 2)) - 1).max() < 1e-4
+    np.testing.assert_allclose(data.train.denormalise(batch.image) * 255, data.train.image, atol=1e-3)
+    assert (batch.label.argmax(-1) == data.train.label).all()
+
+
+def test_digits_are_split_by_class():
+    data = dc.data.load("digits")
+    counts = np.array([data.train.counts, data.test.counts])
+    assert counts.sum() == 1797
+    assert data.image_shape == (8, 8, 1)
+    np.testing.assert_allclose(counts[1] / counts.sum(0), 0.2, atol=0.01)
+
+
+def test_papers_statistics_are_used_where_published(monkeypatch):
+    arrays = sources.from_arrays((np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10))
+    monkeypatch.setattr(sources, "tfds", lambda *args: arrays)
+    assert dc.data.load("mnist").mean == (0.1307,)
+    assert dc.data.load("kmnist").mean == (0.0,)
+
+
+def test_arrays_are_checked():
+    image, label = np.zeros((4, 8, 8)), np.array([0, 0, 1, 1])
+    assert dc.data.from_arrays((image, label)).num_classes == 2
+    for bad_image, bad_label, message in (
+        (image[0], label, "must be .T, H, W. or .T, H, W, C. with 1 or 3 channels, not"),
+        (image, label[:3], "Labels must be 4 integers from 0"),
+        (image, label.astype(float), "Labels must be 4 integers from 0"),
+        (image + 2, label, "must lie in .0, 1., but go from 2 to 2"),
+        (image + np.nan, label, "finite"),
+        (image, np.array([0, 0, 2, 2]), "Class '1' has 0 image"),
+        (image, np.array([0, 1, 1, 1]), "Class '0' has 1 image.*at least 2"),
+        (image, np.zeros(4, int), "at least two"),
+    ):
+        with pytest.raises(dc.InputError, match=message):
+            dc.data.from_arrays((bad_image, bad_label))
+
+
+def test_npz(tmp_path):
+    path = tmp_path / "set.npz"
+    image, label = GENERATOR.integers(0, 256, (12, 8, 8, 3), np.uint8), np.arange(12) % 3
+    np.savez(path, x_train=image, y_train=label, x_test=image[:3], y_test=label[:3], class_names=["a", "b", "c"])
+    data = dc.data.load(f"npz:{path}")
+    assert (data.class_names, data.train.counts, data.test.counts) == (("a", "b", "c"), (4, 4, 4), (1, 1, 1))
+    np.testing.assert_array_equal(data.train.image[:4], image[label == 0])
+    np.savez(path, pictures=image)
+    assert "needs x_train and y_train (or images and labels), but holds pictures" in load_error(f"npz:{path}")
+    path.write_bytes(b"PK not a zip")
+    assert "cannot be read as an .npz file" in load_error(f"npz:{path}")
+    assert "There is no file" in load_error(f"npz:{tmp_path}/none.npz")
+
+
+def test_folder_with_its_own_test_images(tmp_path):
+    folder(tmp_path / "train", count=3)
+    folder(tmp_path / "test", count=2)
+    data = dc.data.load(f"folder:{tmp_path}")
+    assert (data.class_names, data.train.counts, data.test.counts) == (("cat", "dog"), (3, 3), (2, 2))
+    first = np.asarray(Image.open(tmp_path / "train" / "cat" / "0.png"))
+    np.testing.assert_array_equal(data.train.image[0], first)
+
+
+def test_folder_without_test_images_is_split_the_same_way_every_time(tmp_path):
+    folder(tmp_path, count=10)
+    one, two = (dc.data.load(f"folder:{tmp_path}") for _ in range(2))  # the second from the cache
+    assert (one.train.counts, one.test.counts) == ((8, 8), (2, 2))
+    np.testing.assert_array_equal(one.test.image, two.test.image)
+
+
+def test_folder_of_several_sizes_and_turned_photographs(tmp_path):
+    folder(tmp_path, size=(30, 20))
+    path = tmp_path / "cat" / "turned.jpg"
+    upright = np.zeros((40, 40, 3), np.uint8)
+    upright[:20] = 255  # white above
+    exif = Image.Exif()
+    exif[0x0112] = 3  # stored upside down
+    Image.fromarray(upright[::-1]).save(path, exif=exif, quality=95)
+    data = dc.data.load(f"folder:{tmp_path}", image_size=16)
+    assert data.image_shape == (16, 16, 3)
+    assert any(image[:6].mean() > 250 and image[10:].mean() < 5 for image in np.asarray(data.train.image)) or any(
+        image[:6].mean() > 250 and image[10:].mean() < 5 for image in np.asarray(data.test.image)
+    )
+
+
+def test_folder_errors(tmp_path):
+    assert "There is no folder" in load_error(f"folder:{tmp_path}/none")
+    assert "has no subfolders" in load_error(f"folder:{tmp_path}")
+    root = folder(tmp_path / "one", classes=("cat",))
+    assert "has one class, 'cat': at least two" in load_error(f"folder:{root}")
+    (root / "dog").mkdir()
+    assert "Class 'dog' of" in load_error(f"folder:{root}")
+    picture(root / "dog" / "only.png")
+    assert "Class 'dog' has 1 image(s), but every class needs at least 2" in load_error(f"folder:{root}")
+    broken = folder(tmp_path / "broken") / "dog" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    assert f"{broken} cannot be read as an image" in load_error(f"folder:{tmp_path}/broken")
+    root = folder(tmp_path / "sizes")
+    large = picture(root / "dog" / "large.png", size=(20, 30))
+    assert f"is 8x8 but {large} is 30x20: give one size for all with --image-size" in load_error(f"folder:{root}")
+    root = folder(tmp_path / "kinds")
+    grey = picture(root / "dog" / "grey.png", mode="L")
+    assert f"is colour but {grey} is grey" in load_error(f"folder:{root}", image_size=8)
+    folder(tmp_path / "sides" / "train")
+    folder(tmp_path / "sides" / "test", classes=("cat", "cow"))
+    assert "Class 'cow' is in only one of" in load_error(f"folder:{tmp_path}/sides")
+    assert "at least 4, not 2" in load_error(f"folder:{root}", image_size=2)
+
+
+def test_tfds_errors(tmp_path, monkeypatch):
+    message = load_error("fashion_mnsit", data_dir=str(tmp_path))
+    assert "There is no dataset 'fashion_mnsit'" in message
+    assert "Did you mean fashion_mnist?" in message
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
+    message = load_error("mnist", data_dir=str(tmp_path))
+    assert f"Dataset mnist is not prepared in {tmp_path}" in message
+    assert "pip install 'dcjax[prepare]'" in message
+    assert "TensorFlow is not installed" in message
+
+
+def test_tfds_preparation_that_fails_says_so(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def offline(self, **kwargs):
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
+    assert "preparing it failed (OSError: no route to host)" in load_error("mnist", data_dir=str(tmp_path))
+
+
+class FakeBuilder:
+    """Stands for a prepared TFDS dataset."""
+
+    class Image:
+        pass
+
+    class ClassLabel:
+        names = ("a", "b")
+
+    def __init__(self, image_shapes):
+        self.rows = [{"image": np.full(shape, i, np.uint8), "label": i % 2} for i, shape in enumerate(image_shapes)]
+        self.info = self
+        self.features = {"image": self.Image(), "label": self.ClassLabel()}
+        self.supervised_keys = ("image", "label")
+        self.splits = {"train": None, "validation": None}
+
+    def as_data_source(self, split):
+        return self.rows if split == "train" else self.rows[:2]
+
+
+def test_tfds_source_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_tfds_builder", lambda *args: FakeBuilder([(6, 6, 3)] * 6))
+    data = dc.data.load("anything", data_dir=str(tmp_path))
+    assert (data.train.counts, data.test.counts, data.image_shape) == ((3, 3), (1, 1), (6, 6, 3))
+    assert data.train.image[:, 0, 0, 0].tolist() == [0, 2, 4, 1, 3, 5]
+    mixed = [(6, 6, 3), (8, 6, 3)] * 3
+    monkeypatch.setattr(sources, "_tfds_builder", lambda *args: FakeBuilder(mixed))
+    assert "several sizes" in load_error("anything", data_dir=str(tmp_path))
+    assert dc.data.load("anything", data_dir=str(tmp_path), image_size=4).image_shape == (4, 4, 3)
+
+
+def test_importing_dcjax_stays_light():
+    heavy = ("tensorflow", "sklearn", "matplotlib", "tensorflow_datasets")
+    code = f"import dcjax, sys; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -1,0 +1,120 @@
+"""Artefacts and checkpoints: what is written is read back, and damage is named."""
+
+import json
+import subprocess
+import sys
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+from helpers import small_data, small_net
+
+import dcjax as dc
+from dcjax.checkpoint import Checkpoints
+
+DATA = small_data(channels=3)
+NET = small_net(DATA, width=4)
+CONDENSER = dc.condenser(
+    dc.pixels(2),
+    dc.gradient_matching(NET),
+    dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=2),
+    optax.sgd(0.1, momentum=0.5),
+)
+
+
+@pytest.fixture(name="state", scope="module")
+def _state():
+    return jax.jit(CONDENSER.init)(jax.random.key(0), DATA.sample(jax.random.key(1), 3))
+
+
+@pytest.fixture(name="artifact")
+def _artifact(tmp_path, state):
+    path = tmp_path / "condensed.npz"
+    dc.save_condensed(path, dc.pixels(2).decode(state.syn), state.syn, DATA, {"method": "dc", "seed": 3})
+    return path
+
+
+def test_a_condensed_set_comes_back(artifact, state):
+    loaded = dc.load_condensed(artifact)
+    chex.assert_trees_all_close(loaded.batch, dc.pixels(2).decode(state.syn), atol=1e-5)
+    chex.assert_trees_all_equal(loaded.compact, {"image": np.asarray(state.syn["image"])})
+    assert loaded.class_names == DATA.class_names
+    assert loaded.meta["method"] == "dc"
+    size = 3 * 2 * 8 * 8 * 3 * 4
+    assert loaded.meta["bytes"] == {"compact": size, "decoded": size}
+
+
+def test_a_condensed_set_needs_only_numpy(artifact, state):
+    code = (
+        "import numpy as np, sys, json\n"
+        f"z = np.load({str(artifact)!r})\n"
+        "x = (z['images'] - z['mean']) / z['std']\n"
+        "print(json.dumps([x.tolist(), z['labels'].argmax(1).tolist(), json.loads(str(z['meta']))['seed'], "
+        "'dcjax' in sys.modules]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    images, labels, seed, has_dcjax = json.loads(out.stdout)
+    np.testing.assert_allclose(images, np.asarray(state.syn["image"]).reshape(6, 8, 8, 3), atol=1e-5)
+    assert (labels, seed, has_dcjax) == ([0, 0, 1, 1, 2, 2], 3, False)
+
+
+def load_error(path):
+    with pytest.raises(dc.InputError) as caught:
+        dc.load_condensed(path)
+    return str(caught.value)
+
+
+def test_a_bad_artefact_is_named(artifact, tmp_path):
+    assert "There is no file" in load_error(tmp_path / "none.npz")
+    content = dict(np.load(artifact))
+    artifact.write_bytes(artifact.read_bytes()[:-400])
+    assert "is damaged or no .npz file" in load_error(artifact)
+    np.savez(artifact, images=content["images"])
+    assert "is not a condensed set of dcjax: it has no labels" in load_error(artifact)
+    content["images"][0, 0, 0, 0] = np.nan
+    np.savez(artifact, **content)
+    assert "values that are not finite" in load_error(artifact)
+
+
+def save(directory, state, *iterations):
+    with Checkpoints(directory) as checkpoints:
+        for iteration in iterations:
+            checkpoints.save(iteration, state, {"seed": 0})
+
+
+def test_a_state_comes_back_bit_for_bit(tmp_path, state):
+    save(tmp_path, state, 1, 2, 3)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 3
+        restored = checkpoints.restore(jax.tree.map(np.zeros_like, state))
+    chex.assert_trees_all_equal(restored, state)
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["2", "3"]
+
+
+def test_a_corrupt_checkpoint_is_named_with_what_is_left(tmp_path, state):
+    save(tmp_path, state, 1, 2)
+    for path in (tmp_path / "2").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(dc.InputError) as caught:
+        checkpoints.restore(state)
+    assert "The checkpoint of iteration 2 is corrupt" in str(caught.value)
+    assert f"remove {tmp_path / '2'} to resume from iteration 1" in str(caught.value)
+
+
+def test_a_save_cut_off_in_the_middle_is_passed_over(tmp_path, state):
+    save(tmp_path, state, 1)
+    leftover = tmp_path / "2.orbax-checkpoint-tmp"
+    leftover.mkdir()
+    (leftover / "half").write_bytes(b"x")
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 1
+        chex.assert_trees_all_equal(checkpoints.restore(state), state)
+
+
+def test_restoring_from_nothing_says_so(tmp_path, state):
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(dc.InputError, match="There is no checkpoint in"):
+        checkpoints.restore(state)

@@ -1,0 +1,117 @@
+"""Objectives, trajectories and whole steps against the obvious program."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from helpers import small_data, small_net
+
+import dcjax as dc
+from dcjax.training import cross_entropy, fit, flatten
+
+DATA = small_data()
+NET = small_net(DATA)
+
+
+def point():
+    return dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=2).init(jax.random.key(5))
+
+
+@pytest.mark.parametrize("distance", [dc.distances.filterwise_cosine, dc.distances.squared_error, dc.distances.cosine])
+def test_matching_is_zero_when_the_condensed_data_are_the_real_ones(distance):
+    real = DATA.sample(jax.random.key(0), 4)
+    objective = dc.gradient_matching(NET, distance=distance, augment=dc.augment.crop(2))
+    loss = jax.jit(lambda syn: objective.loss(jax.random.key(1), (), point(), syn, real)[0])
+    assert abs(loss(real)) < 1e-3
+    assert loss(dc.Batch(jnp.flip(real.image, 0), real.label)) > 0.01
+
+
+def test_matching_equals_a_loop_over_classes():
+    real = DATA.sample(jax.random.key(0), 5)
+    syn = DATA.sample(jax.random.key(1), 2)
+    params, gradient = point().params, jax.grad(cross_entropy(NET))
+
+    def loop(image):
+        total = 0.0
+        for k in range(DATA.num_classes):
+            ours = gradient(params, dc.Batch(image[k], syn.label[k]))
+            theirs = gradient(params, dc.Batch(real.image[k], real.label[k]))
+            total += dc.distances.filterwise_cosine(ours, theirs)
+        return total
+
+    def matching(image):
+        return dc.gradient_matching(NET).loss(jax.random.key(0), (), point(), syn._replace(image=image), real)
+
+    (value, metrics), slope = jax.jit(jax.value_and_grad(matching, has_aux=True))(syn.image)
+    expected, expected_slope = jax.jit(jax.value_and_grad(loop))(syn.image)
+    assert value == pytest.approx(float(expected), rel=1e-5)
+    assert metrics["loss"] == pytest.approx(float(expected) / DATA.num_classes, rel=1e-5)
+    chex.assert_trees_all_close(slope, expected_slope, rtol=1e-3, atol=1e-5 * float(jnp.abs(expected_slope).max()))
+
+
+def test_a_network_is_trained_between_comparisons_and_replaced_after_the_last():
+    optimizer = optax.sgd(0.1)
+    trajectory = dc.on_synthetic(NET, optimizer, epochs=3, restart_every=3)
+    syn = real = DATA.sample(jax.random.key(0), 2)
+    advance = jax.jit(trajectory.advance)
+    points = [trajectory.init(jax.random.key(1))]
+    for key in jax.random.split(jax.random.key(2), 3):
+        points.append(advance(key, points[-1], syn, real))
+    assert [int(p.age) for p in points] == [0, 1, 2, 0]
+    trained = points[0].params
+    for i in (1, 2):
+        trained = fit(jax.random.key(9), cross_entropy(NET), trained, flatten(syn), optimizer, epochs=3)
+        chex.assert_trees_all_close(points[i].params, trained, atol=1e-5)
+    fresh = NET.init(jax.random.split(jax.random.key(2), 3)[2])
+    chex.assert_trees_all_equal(points[3].params, fresh)
+
+
+def test_pixels_start_where_they_are_told():
+    real = DATA.sample(jax.random.key(0), 5)
+    noise = dc.pixels(2).init(jax.random.key(1), real)
+    assert noise["image"].shape == (3, 2, *DATA.image_shape)
+    started = dc.pixels(2, dc.from_real)
+    batch = started.decode(started.init(jax.random.key(1), real))
+    chex.assert_trees_all_equal(batch, dc.Batch(real.image[:, :2], real.label[:, :2]))
+    with pytest.raises(dc.InputError, match="at least ipc = 6 of every class, but the draw holds 5"):
+        dc.pixels(6, dc.from_real).init(jax.random.key(1), real)
+    with pytest.raises(dc.InputError, match="at least 1, not 0"):
+        dc.pixels(0)
+
+
+def test_a_step_is_one_gradient_step_on_the_loss():
+    images, objective = dc.pixels(1), dc.gradient_matching(NET)
+    trajectory = dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=1)
+    condenser = dc.condenser(images, objective, trajectory, optax.sgd(0.5))
+    real = DATA.sample(jax.random.key(0), 4)
+    state = condenser.init(jax.random.key(1), real)
+    after, _ = jax.jit(condenser.step)(jax.random.key(2), state, real)
+
+    def loss(syn):
+        return objective.loss(jax.random.key(3), (), state.point, images.decode(syn), real)[0]
+
+    expected = state.syn["image"] - 0.5 * jax.jit(jax.grad(loss))(state.syn)["image"]
+    chex.assert_trees_all_close(after.syn["image"], expected, atol=1e-5)
+
+
+def test_condensing_teaches_more_than_noise():
+    condenser = dc.condenser(
+        dc.pixels(1),
+        dc.gradient_matching(NET),
+        dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=1),
+        optax.sgd(0.1, momentum=0.5),
+    )
+    state = condenser.init(jax.random.key(0), DATA.sample(jax.random.key(1), 8))
+    run = dc.iteration(condenser, steps=1, real_per_class=8)
+    noise, losses = dc.pixels(1).decode(state.syn), []
+    for t in range(60):
+        state, metrics = run(jax.random.key(2), state, DATA.train, t)
+        losses.append(float(metrics["loss"]))
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    recipe = dc.dc_recipe(epochs=40)
+    condensed, before = (
+        dc.evaluate(jax.random.key(3), NET, batch, DATA.test, recipe=recipe, num_students=3).mean()
+        for batch in (dc.pixels(1).decode(state.syn), noise)
+    )
+    assert condensed > 0.9 > 0.7 > before
