@@ -158,7 +158,7 @@ def load(path: Path) -> Config:
 
 
 def dump(config: Config) -> dict:
-    return dataclasses.asdict(config)
+    return dataclasses.asdict(dataclasses.replace(config, resume=False))
 
 
 def _check_flags(argv):

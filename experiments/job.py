@@ -68,9 +68,10 @@ def condense(
         raise dc.InputError(f"This run is at iteration {start} already: give --iterations {start} or more.")
     state = jax.jit(job.initial_state)()
     state = checkpoints.restore(state) if start else state
+    settings = configs.dump(job.config)
+    directory.write_json("config.json", settings)  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
     step, compile_seconds = _compiled(job, state)
-    settings = configs.dump(job.config)
     with report.progress("condensing", job.config.iterations, start) as advance:
         for t in range(start, job.config.iterations):
             began = time.perf_counter()

@@ -7,6 +7,7 @@ python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 
 
 import shlex
 import sys
+from pathlib import Path
 
 import jax
 
@@ -41,7 +42,7 @@ def run(argv: list[str], command: str, stop: StopRequest) -> None:
     use_compilation_cache()
     data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     job = jobs.prepare(config, data)
-    directory = workdir.open_run(config)
+    directory = workdir.RunDirectory(Path(config.workdir))
     stop.advice = f"Continue with: python -m experiments.run --resume --workdir {shlex.quote(config.workdir)}"
     console.print(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
     console.print("  ".join(f"{name}={value}" for name, value in configs.dump(config).items()), style="dim")

@@ -1,6 +1,5 @@
 """The run directory: what a run leaves behind, and what it needs to go on."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ class RunDirectory:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
+        path.mkdir(parents=True, exist_ok=True)
 
     def log(self, **metrics: float) -> None:
         with self._metrics.open("a") as file:
@@ -61,11 +61,3 @@ def check(config: Config) -> None:
         configs.check_resumable(config, configs.load(saved))
     elif path.is_dir() and any(path.iterdir()):
         raise InputError(f"{path} is not empty: give --resume to continue a run that is there, or another --workdir.")
-
-
-def open_run(config: Config) -> RunDirectory:
-    """Makes the directory and notes the settings."""
-    run = RunDirectory(Path(config.workdir))
-    run.path.mkdir(parents=True, exist_ok=True)
-    run.write_json("config.json", configs.dump(dataclasses.replace(config, resume=False)))
-    return run

@@ -23,7 +23,7 @@ SMALL = ("--width", "4", "--num-students", "2", "--eval-epochs", "2", "--checkpo
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own; compiled programs are shared between the tests' processes."""
+    """A directory of its own, and no trace of one run in the next."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     yield

@@ -27,7 +27,7 @@ def described(tree):
     return jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), tree)
 
 
-@pytest.mark.parametrize("names", itertools.product(PARAMETERIZATIONS, OBJECTIVES, TRAJECTORIES), ids="-".join)
+@pytest.mark.parametrize("names", [*itertools.product(PARAMETERIZATIONS, OBJECTIVES, TRAJECTORIES)], ids="-".join)
 def test_state_in_and_state_out_have_one_type(names):
     condenser = compose(*names)
     key = jax.eval_shape(lambda: jax.random.key(0))

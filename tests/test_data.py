@@ -16,11 +16,6 @@ from dcjax.data import sources
 GENERATOR = np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DCJAX_CACHE", str(tmp_path / "cache"))
-
-
 def picture(path, size=(8, 8), mode="RGB"):
     path.parent.mkdir(parents=True, exist_ok=True)
     channels = () if mode == "L" else (3,)

@@ -1,5 +1,7 @@
 """Students are trained by the recipe, scored on every test image, and repeatable."""
 
+import importlib
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -46,7 +48,7 @@ def test_a_student_is_trained_phase_by_phase():
 
 @pytest.mark.parametrize("size", [None, 4, 5])  # the test set has 12 images: whole, in equal parts, with a rest
 def test_accuracy_counts_every_test_image_once(size, monkeypatch):
-    monkeypatch.setattr("dcjax.evaluate.default_micro_batch", lambda: size)
+    monkeypatch.setattr(importlib.import_module("dcjax.evaluate"), "default_micro_batch", lambda: size)
     truth = NET._replace(apply=lambda params, image: image.reshape(image.shape[0], -1)[:, :3])
     image = np.zeros((12, 2, 2, 1), np.uint8)
     predicted = [0, 1, 2] * 4

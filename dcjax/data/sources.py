@@ -114,9 +114,9 @@ def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[s
 
 def _decode_tfds(name, root, image_size, known=()):
     builder = _tfds_builder(name, root, known)
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     keys = builder.info.supervised_keys or ("image", "label")
-    kinds = [type(features[key]).__name__ for key in keys if key in set(features)]
+    kinds = [type(features[key]).__name__ for key in keys if key in features]
     if kinds != ["Image", "ClassLabel"]:
         raise InputError(
             f"{name} is not an image classification dataset: choose one whose features are image and label."
