@@ -7,6 +7,7 @@ import difflib
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -136,6 +137,20 @@ def default_workdir(chosen: argparse.Namespace) -> str:
     candidates = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
     taken = next(i for i, path in enumerate(candidates) if not path.exists())
     return str(candidates[max(taken - 1, 0) if chosen.resume else taken])
+
+
+def command(config: Config) -> str:
+    """The shortest command line that makes this run, however often it was stopped and resumed."""
+    defaults = Config(**preset(config.method, config.dataset, config.ipc))
+    chosen = {"method", "dataset", "ipc"}
+    words = ["python", "-m", "experiments.run"]
+    for field in dataclasses.fields(Config):
+        value = getattr(config, field.name)
+        if field.name in ("resume", "workdir") or (field.name not in chosen and value == getattr(defaults, field.name)):
+            continue
+        values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
+        words += [flag(field.name), *values]
+    return shlex.join(words)
 
 
 def check_resumable(config: Config, saved: Config) -> None:

@@ -195,6 +195,7 @@ def save_result(
     save_condensed(job, directory, state, accuracy)
     paper = presets.published(config.method, config.dataset, config.ipc)
     result = {
+        "command": configs.command(config),
         "accuracy": accuracy,
         "paper": {name: {"mean": mean, "std": std} for name, (mean, std) in paper.items()},
         **facts,

@@ -23,10 +23,9 @@ from experiments.stop import Stopped, StopRequest
 
 def main(argv: list[str]) -> int:
     """Runs a command line; gives the exit code."""
-    command = shlex.join(["python", "-m", "experiments.run", *argv])
     try:
         with StopRequest() as stop:
-            run(argv, command, stop)
+            run(argv, stop)
     except (dc.InputError, jobs.Diverged) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, dc.InputError) else 1
@@ -36,7 +35,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(argv: list[str], command: str, stop: StopRequest) -> None:
+def run(argv: list[str], stop: StopRequest) -> None:
     config = configs.parse(argv)
     workdir.check(config)
     use_compilation_cache()
@@ -50,7 +49,7 @@ def run(argv: list[str], command: str, stop: StopRequest) -> None:
         state, timing = jobs.condense(job, directory, checkpoints, stop)
     jobs.save_condensed(job, directory, state)
     accuracy = jobs.evaluate_all(job, state, stop)
-    jobs.save_result(job, directory, state, accuracy, {**timing, "command": command})
+    jobs.save_result(job, directory, state, accuracy, timing)
 
 
 def use_compilation_cache() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -65,7 +66,12 @@ def test_a_run_leaves_everything_one_needs(whole_run):
     }
     result = json.loads((run / "result.json").read_text())
     assert {name: score["students"] for name, score in result["accuracy"].items()} == {"condensed": 2, "random": 2}
-    assert result["command"].startswith("python -m experiments.run --width 4")
+    argv = shlex.split(result["command"])
+    assert argv[:3] == ["python", "-m", "experiments.run"]
+    assert configs.dump(configs.parse([*argv[3:], "--workdir", str(run / "again")])) == {
+        **result["config"],
+        "workdir": str(run / "again"),
+    }
     assert result["config"]["seed"] == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 41))
