@@ -1,6 +1,10 @@
 """dcjax: dataset condensation in JAX.
 
-A method is *what is learned* x *what is compared* x *where in weight space*, under one optax optimizer:
+A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
+under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other.
+
+    method   what is learned   what is compared      where
+    DC       pixels            gradient_matching     on_synthetic
 
     images = dcjax.pixels(ipc=10)
     condenser = dcjax.condenser(
@@ -9,6 +13,9 @@ A method is *what is learned* x *what is compared* x *where in weight space*, un
         dcjax.on_synthetic(net, optax.sgd(0.01), epochs=50, restart_every=10),
         optax.sgd(0.1, momentum=0.5),
     )
+    state = condenser.init(key, data.sample(draw_key, 256))
+    state, metrics = jax.jit(condenser.step)(step_key, state, data.sample(real_key, 256))
+    condensed = images.decode(state.syn)
 """
 
 from dcjax import augment as augment

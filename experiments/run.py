@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 def run(argv: list[str], stop: StopRequest) -> None:
     config = configs.parse(argv)
     workdir.check(config)
-    use_compilation_cache()
+    configure_jax()
     data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
     job = jobs.prepare(config, data)
     directory = workdir.RunDirectory(Path(config.workdir))
@@ -52,8 +52,9 @@ def run(argv: list[str], stop: StopRequest) -> None:
     jobs.save_result(job, directory, state, accuracy, timing)
 
 
-def use_compilation_cache() -> None:
-    """Compiled programs are kept on disk: a second run starts at once."""
+def configure_jax() -> None:
+    """Compiled programs are kept on disk, so a second run starts at once; matrix products are true float32 everywhere."""
+    jax.config.update("jax_default_matmul_precision", "float32")
     jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

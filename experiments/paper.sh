@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Works through cells of the papers' tables until the time is up, and goes on where it stopped when called again.
+# Usage: experiments/paper.sh RESULTS_DIR SECONDS DATA_DIR CELL...     with CELL = METHOD:DATASET:IPC
+# Example: experiments/paper.sh experiments/results 540 ../shared/tfds dc:mnist:10 dc:mnist:50
+# The golden values hold on this machine's device first; then every cell writes RESULTS_DIR/METHOD-DATASET-IPC.json.
+set -u
+results=$1; deadline=$((SECONDS + $2)); data=$3; shift 3
+mkdir -p "$results"
+python -m pytest -q -o addopts= tests/test_golden.py tests/test_convolution.py || exit 1
+for cell in "$@"; do
+  IFS=: read -r method dataset ipc <<<"$cell"
+  run=runs/$method-$dataset-$ipc
+  if [ ! -f "$run/result.json" ]; then
+    left=$((deadline - SECONDS))
+    [ "$left" -lt 30 ] && { echo "out of time before $cell"; exit 0; }
+    resume=()
+    [ -f "$run/config.json" ] && resume=(--resume)
+    timeout --signal=TERM --kill-after=20 "$left" python -m experiments.run \
+      --method "$method" --dataset "$dataset" --ipc "$ipc" --data-dir "$data" --workdir "$run" \
+      --checkpoint-every 100 "${resume[@]}" || exit 0
+  fi
+  cp "$run/result.json" "$results/$method-$dataset-$ipc.json"
+done
