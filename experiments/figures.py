@@ -31,8 +31,8 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
     plt.close(figure)
 
 
-def curves(path: Path, history: list[dict]) -> None:
-    """The matching loss over iterations, and the accuracy where it was measured."""
+def curves(path: Path, history: list[dict], random: float | None = None) -> None:
+    """The matching loss over iterations, and the accuracy where it was measured beside that of random images."""
     losses = [(row["iteration"], row["loss"]) for row in history if "loss" in row]
     scores = [(row["iteration"], row["accuracy"], row["deviation"]) for row in history if "accuracy" in row]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -41,7 +41,10 @@ def curves(path: Path, history: list[dict]) -> None:
     left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")
     if scores:
         x, mean, deviation = zip(*scores)
-        right.errorbar(x, mean, deviation, marker="o", capsize=3)
+        right.errorbar(x, mean, deviation, marker="o", capsize=3, label="condensed")
+    if random is not None:
+        right.axhline(random, color="grey", linestyle="--", label="random real images")
+        right.legend()
     right.set(xlabel="iteration", ylabel="test accuracy (%)")
     for axes in (left, right):
         axes.grid(alpha=0.3)

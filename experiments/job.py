@@ -40,7 +40,8 @@ class Job(NamedTuple):
     real_batch: int  # images per class in a comparison: the configured number or the smallest class
 
     def initial_state(self) -> dc.CondenserState:
-        return self.method.condenser.init(self.keys.init, self.data.sample(self.keys.draw, self.real_batch))
+        draw = max(self.real_batch, self.config.ipc)  # a start from real images takes ipc of every class
+        return self.method.condenser.init(self.keys.init, self.data.sample(self.keys.draw, draw))
 
 
 def prepare(config: Config, data: dc.data.Dataset) -> Job:
@@ -52,9 +53,7 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
             f"--ipc {config.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
         )
     keys = Keys(*jax.random.split(jax.random.key(config.seed), 4))
-    # Starting from real images draws ipc of every class, which may be more than a comparison needs.
-    real_batch = min(max(config.real_batch, config.ipc), smallest)
-    job = Job(config, data, build(config, data), keys, real_batch)
+    job = Job(config, data, build(config, data), keys, real_batch=min(config.real_batch, smallest))
     jax.eval_shape(job.initial_state)
     return job
 
@@ -180,7 +179,8 @@ def save_condensed(
     dc.save_condensed(directory.path / "condensed.npz", batch, state.syn, job.data, meta)
     pixels = job.data.train.denormalise(np.asarray(batch.image))
     figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
-    figures.curves(directory.path / "curves.png", directory.history())
+    random = accuracy["random"]["mean"] if accuracy else None
+    figures.curves(directory.path / "curves.png", directory.history(), random)
 
 
 def save_result(

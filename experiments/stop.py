@@ -1,6 +1,7 @@
 """Stopping when asked to: Ctrl-C and SIGTERM end a run at the next safe moment, with its work saved."""
 
 import signal
+import sys
 from types import FrameType
 
 
@@ -33,6 +34,10 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.number = number
+        print(
+            f"{signal.Signals(number).name}: stopping at the next safe moment; once more stops at once.",
+            file=sys.stderr,
+        )
         signal.signal(number, self._previous[number])
 
     @property
