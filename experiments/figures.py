@@ -31,21 +31,28 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
     plt.close(figure)
 
 
-def curves(path: Path, history: list[dict], random: float | None = None) -> None:
-    """The matching loss over iterations, and the accuracy where it was measured beside that of random images."""
+def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str, dict]) -> None:
+    """The matching loss over iterations; the accuracy where it was measured, beside that of random real images.
+
+    Args:
+        path: of the PNG.
+        history: rows of `metrics.jsonl`.
+        iterations: the last one, at which `accuracy` was measured.
+        accuracy: `condensed` and `random` with `mean` and `std`, or nothing yet.
+    """
     losses = [(row["iteration"], row["loss"]) for row in history if "loss" in row]
     scores = [(row["iteration"], row["accuracy"], row["deviation"]) for row in history if "accuracy" in row]
+    scores += [(iterations, score["mean"], score["std"]) for name, score in accuracy.items() if name == "condensed"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    if losses:
-        left.plot(*zip(*losses), linewidth=0.8)
+    left.plot(*zip(*losses), linewidth=0.8)
     left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")
     if scores:
         x, mean, deviation = zip(*scores)
         right.errorbar(x, mean, deviation, marker="o", capsize=3, label="condensed")
-    if random is not None:
-        right.axhline(random, color="grey", linestyle="--", label="random real images")
+    if "random" in accuracy:
+        right.axhline(accuracy["random"]["mean"], color="grey", linestyle="--", label="random real images")
         right.legend()
-    right.set(xlabel="iteration", ylabel="test accuracy (%)")
+    right.set(xlabel="iteration", ylabel="test accuracy (%)", xlim=(0, 1.05 * iterations))
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)

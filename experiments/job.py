@@ -62,28 +62,26 @@ def condense(
     job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest
 ) -> tuple[dc.CondenserState, dict]:
     """All outer iterations, from the newest checkpoint if there is one. Gives the state and what it took."""
-    start = checkpoints.latest or 0
-    if start > job.config.iterations:
-        raise dc.InputError(f"This run is at iteration {start} already: give --iterations {start} or more.")
-    state = jax.jit(job.initial_state)()
-    state = checkpoints.restore(state) if start else state
+    total = job.config.iterations
+    start, state = _start(job, checkpoints)
     settings = configs.dump(job.config)
     directory.write_json("config.json", settings)  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
     step, compile_seconds = _compiled(job, state)
-    with report.progress("condensing", job.config.iterations, start) as advance:
-        for t in range(start, job.config.iterations):
+    with report.progress("condensing", total, start) as advance:
+        for t in range(start + 1, total + 1):
+            _evaluate_if_due(job, directory, state, t - 1, stop)
             began = time.perf_counter()
-            state, metrics = step(job.keys.step, state, job.data.train, np.int32(t))
+            state, metrics = step(job.keys.step, state, job.data.train, np.int32(t - 1))
             loss = float(metrics["loss"])
-            _check_finite(loss, t + 1, checkpoints)
-            directory.log(iteration=t + 1, loss=loss, seconds=round(time.perf_counter() - began, 4))
+            _check_finite(loss, loss, t, checkpoints)
+            directory.log(iteration=t, loss=loss, seconds=round(time.perf_counter() - began, 4))
             advance(f"loss {loss:.4g}")
-            if (t + 1) % job.config.checkpoint_every == 0 or t + 1 == job.config.iterations or stop.requested:
-                checkpoints.save(t + 1, state, settings)
+            if t % job.config.checkpoint_every == 0 or t == total or t in job.config.eval_at or stop.requested:
+                _check_finite(loss, state.learned, t, checkpoints)
+                checkpoints.save(t, state, settings)
             stop.check()
-            if t + 1 in job.config.eval_at:
-                _evaluate_on_the_way(job, directory, state, t + 1, stop)
+    _evaluate_if_due(job, directory, state, total, stop)
     checkpoints.wait()
     seconds = [row["seconds"] for row in directory.history() if "loss" in row]
     return state, {
@@ -91,6 +89,15 @@ def condense(
         "condense_seconds": round(sum(seconds), 1),
         "seconds_per_iteration": round(float(np.median(seconds)), 4),
     }
+
+
+def _start(job, checkpoints):
+    """(iterations done, state): the newest checkpoint's, or the beginning."""
+    done = checkpoints.latest or 0
+    if done > job.config.iterations:
+        raise dc.InputError(f"This run is at iteration {done} already: give --iterations {done} or more.")
+    state = jax.jit(job.initial_state)()
+    return done, checkpoints.restore(state) if done else state
 
 
 def _compiled(job, state):
@@ -101,24 +108,29 @@ def _compiled(job, state):
     return step, time.perf_counter() - began
 
 
-def _check_finite(loss, iteration, checkpoints):
-    if np.isfinite(loss):
+def _check_finite(loss, values, iteration, checkpoints):
+    if all(np.isfinite(value).all() for value in jax.tree.leaves(values)):
         return
     checkpoints.wait()
     raise Diverged(
-        f"The loss became {loss} in iteration {iteration}; the last good state, of iteration {checkpoints.latest or 0}, is "
-        f"in {checkpoints.directory}: run again with a lower --image-rate."
+        f"The loss became {loss} or the images stopped being finite in iteration {iteration}; the last good state, of "
+        f"iteration {checkpoints.latest or 0}, is in {checkpoints.directory}: run again with a lower --image-rate."
     )
+
+
+def _evaluate_if_due(job, directory, state, iteration, stop):
+    """Evaluates at the iterations of `eval_at`, once: a resumed run does not repeat what is logged."""
+    if iteration not in job.config.eval_at:
+        return
+    if any(row["iteration"] == iteration and "accuracy" in row for row in directory.history()):
+        return
+    key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
+    score = report.summary(_evaluate(job, key, f"evaluating iteration {iteration}", _decoded(job, state), stop))
+    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
 
 
 def _decoded(job, state) -> dc.Batch:
     return job.method.parameterization.decode(state.syn)
-
-
-def _evaluate_on_the_way(job, directory, state, iteration, stop):
-    key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
-    score = report.summary(_evaluate(job, key, f"evaluating iteration {iteration}", _decoded(job, state), stop))
-    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
 
 
 def _evaluate(job, key, title, batch, stop, num_students=None):
@@ -179,8 +191,7 @@ def save_condensed(
     dc.save_condensed(directory.path / "condensed.npz", batch, state.syn, job.data, meta)
     pixels = job.data.train.denormalise(np.asarray(batch.image))
     figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
-    random = accuracy["random"]["mean"] if accuracy else None
-    figures.curves(directory.path / "curves.png", directory.history(), random)
+    figures.curves(directory.path / "curves.png", directory.history(), config.iterations, accuracy or {})
 
 
 def save_result(
@@ -188,10 +199,6 @@ def save_result(
 ) -> None:
     """Writes `result.json`, the final artefact and curves, and prints the table."""
     config = job.config
-    directory.rewind(config.iterations)
-    if config.iterations not in config.eval_at:
-        condensed = accuracy["condensed"]
-        directory.log(iteration=config.iterations, accuracy=condensed["mean"], deviation=condensed["std"])
     save_condensed(job, directory, state, accuracy)
     paper = presets.published(config.method, config.dataset, config.ipc)
     result = {

@@ -14,5 +14,6 @@ jax.config.update("jax_debug_key_reuse", True)
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Decoded images and compiled programs of the tests' own, shared by their processes."""
+    """Decoded images and compiled programs of the tests' own, and processes that compile as little as they do."""
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
     os.environ["DCJAX_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -68,14 +68,12 @@ def test_a_run_leaves_everything_one_needs(whole_run):
     assert {name: score["students"] for name, score in result["accuracy"].items()} == {"condensed": 2, "random": 2}
     argv = shlex.split(result["command"])
     assert argv[:3] == ["python", "-m", "experiments.run"]
-    assert configs.dump(configs.parse([*argv[3:], "--workdir", str(run / "again")])) == {
-        **result["config"],
-        "workdir": str(run / "again"),
-    }
+    again = configs.dump(configs.parse([*argv[3:], "--workdir", result["config"]["workdir"]]))
+    assert json.loads(json.dumps(again)) == result["config"]
     assert result["config"]["seed"] == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 41))
-    assert [row["iteration"] for row in rows if "accuracy" in row] == [20, 40]
+    assert [row["iteration"] for row in rows if "accuracy" in row] == [20]
     assert "random real images" in out
     assert dc.load_condensed(run / "condensed.npz").meta["accuracy"] == result["accuracy"]
 
