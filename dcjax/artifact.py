@@ -6,7 +6,6 @@ text: method, dataset, ipc, seed, version, what decodes the parameters, bytes of
 """
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from dcjax.base import Batch, InputError, Syn
 from dcjax.data import Dataset
-from dcjax.data.cache import write_npz
+from dcjax.data.cache import read_npz, write_npz
 
 FORMAT = "dcjax-condensed-1"
 _REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
@@ -62,16 +61,11 @@ def load_condensed(path: Path) -> Condensed:
         InputError: the file is missing, damaged, not a condensed set, or holds values that are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: give the path of a condensed.npz.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged or no .npz file ({error}): copy or make it again.") from None
+    arrays = read_npz(path)
     missing = [name for name in _REQUIRED if name not in arrays]
     if missing:
         raise InputError(f"{path} is not a condensed set of dcjax: it has no {', '.join(missing)}.")
+    meta = _check_content(path, arrays)
     if not all(np.isfinite(arrays[name]).all() for name in ("images", "labels")):
         raise InputError(f"{path} holds values that are not finite: the run that made it diverged, make it again.")
     names = tuple(str(name) for name in arrays["class_names"])
@@ -79,4 +73,24 @@ def load_condensed(path: Path) -> Condensed:
     grouped = (jnp.asarray(x).reshape(len(names), -1, *x.shape[1:]) for x in (image, arrays["labels"]))
     compact = {name.removeprefix("compact/"): x for name, x in arrays.items() if name.startswith("compact/")}
     statistics = (tuple(map(float, arrays[name])) for name in ("mean", "std"))
-    return Condensed(Batch(*grouped), names, *statistics, compact, json.loads(str(arrays["meta"])))
+    return Condensed(Batch(*grouped), names, *statistics, compact, meta)
+
+
+def _check_content(path, arrays):
+    """Gives the meta data of a file whose arrays fit together."""
+    try:
+        meta = json.loads(str(arrays["meta"]))
+    except ValueError:
+        meta = {}
+    images, labels, classes = arrays["images"], arrays["labels"], len(np.atleast_1d(arrays["class_names"]))
+    fits = (
+        (images.ndim, labels.shape) == (4, (len(images), classes))
+        and len(images) % classes == 0
+        and arrays["mean"].shape == arrays["std"].shape == images.shape[-1:]
+        and all(np.issubdtype(arrays[name].dtype, np.floating) for name in ("images", "labels", "mean", "std"))
+    )
+    if not fits or meta.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is not a condensed set of dcjax ({FORMAT}), or parts of it do not fit: make it again."
+        )
+    return meta

@@ -77,7 +77,7 @@ def evaluate(
         on_scores: called with the accuracies so far whenever students are done; it may raise to stop.
 
     Returns:
-        Accuracies in [0, 1], [S].
+        Accuracies in [0, 1], [S]; NaN for a student whose training diverged.
     """
     chex.assert_rank([condensed.image, condensed.label], [5, 3])
     train = functools.partial(_scores, net, recipe or dc_recipe(), test)
@@ -136,7 +136,8 @@ def _score(key, net, recipe, condensed, test):
             batch_size=recipe.batch_size,
             augment=recipe.augment,
         )
-    return accuracy(net, params, test)
+    is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
+    return jnp.where(is_finite, accuracy(net, params, test), jnp.nan)
 
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:

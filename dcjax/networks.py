@@ -73,7 +73,9 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Array) -> Array:
         channels = x.shape[-1]
         if channels % self.groups:
-            raise ValueError(f"{channels} channels do not divide into {self.groups} groups.")
+            raise InputError(
+                f"{channels} channels do not divide into {self.groups} groups: change the width or the norm."
+            )
         scale = jnp.expand_dims(self.param("scale", nn.initializers.ones, (channels,)), (0, 1, 2))
         bias = jnp.expand_dims(self.param("bias", nn.initializers.zeros, (channels,)), (0, 1, 2))
         mean = self._group_mean(x)

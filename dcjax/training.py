@@ -17,7 +17,8 @@ def cross_entropy(net: Network) -> Loss:
 
     def loss(params, batch):
         log_probability = jax.nn.log_softmax(net.apply(params, batch.image))
-        return -(batch.label * log_probability).sum() / batch.label.sum()
+        count = jnp.maximum(batch.label.sum(), 1)  # a micro-batch of padding alone has loss 0, not 0/0
+        return -(batch.label * log_probability).sum() / count
 
     return loss
 

@@ -14,7 +14,7 @@ from typing import Literal, NoReturn
 import tyro
 
 from dcjax import InputError
-from experiments.presets import preset
+from experiments.presets import paper_cell, preset
 
 METHODS = ("dc",)
 
@@ -89,9 +89,9 @@ class Config:
         for name in ("ipc", "width", "iterations", "matches", "real_batch", "num_students", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{flag(name)} must be at least 1, not {getattr(self, name)}.")
-        for name in ("inner_epochs", "eval_epochs", "seed", "image_momentum"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{flag(name)} cannot be negative, but is {getattr(self, name)}.")
+        for name, limit in (("inner_epochs", 10**9), ("eval_epochs", 10**9), ("seed", 2**32), ("image_momentum", 1)):
+            if not 0 <= getattr(self, name) < limit:
+                raise InputError(f"{flag(name)} must be from 0 to below {limit}, not {getattr(self, name)}.")
         for name in ("image_rate", "network_rate"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{flag(name)} must be a positive number, not {getattr(self, name)}.")
@@ -151,6 +151,18 @@ def command(config: Config) -> str:
         values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
         words += [flag(field.name), *values]
     return shlex.join(words)
+
+
+def published(config: Config) -> dict[str, tuple[float, float]]:
+    """The paper's accuracies for this cell; none when the run departs from the paper's settings."""
+    paper = Config(**preset(config.method, config.dataset, config.ipc))
+    matters = {field.name for field in dataclasses.fields(Config)} - _FREE | {
+        "iterations",
+        "eval_epochs",
+        "eval_augment",
+    }
+    departs = any(getattr(config, name) != getattr(paper, name) for name in matters - {"seed"})
+    return {} if departs else paper_cell(config.method, config.dataset, config.ipc)
 
 
 def check_resumable(config: Config, saved: Config) -> None:

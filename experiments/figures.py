@@ -18,12 +18,13 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
     classes, columns, height, width, channels = images.shape
     padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
     grid = padded.transpose(0, 2, 1, 3, 4).reshape(classes * (height + 2), columns * (width + 2), channels)
+    names = [name.replace("$", r"\$") for name in class_names]  # matplotlib takes $ for mathematics
     size = 0.55  # inches an image
     figure, axes = plt.subplots(
         figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained"
     )
     axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], class_names)
+    axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], names)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -42,7 +43,8 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
     """
     losses = [(row["iteration"], row["loss"]) for row in history if "loss" in row]
     scores = [(row["iteration"], row["accuracy"], row["deviation"]) for row in history if "accuracy" in row]
-    scores += [(iterations, score["mean"], score["std"]) for name, score in accuracy.items() if name == "condensed"]
+    if "condensed" in accuracy and iterations not in [row[0] for row in scores]:
+        scores.append((iterations, accuracy["condensed"]["mean"], accuracy["condensed"]["std"]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     left.plot(*zip(*losses), linewidth=0.8)
     left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")

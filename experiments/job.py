@@ -9,10 +9,10 @@ import numpy as np
 import dcjax as dc
 from dcjax.checkpoint import Checkpoints
 from experiments import config as configs
-from experiments import figures, presets, report
+from experiments import figures, report
 from experiments.build import Method, build
 from experiments.config import Config
-from experiments.report import console
+from experiments.report import console, say
 from experiments.stop import StopRequest
 from experiments.workdir import RunDirectory
 
@@ -39,9 +39,9 @@ class Job(NamedTuple):
     keys: Keys
     real_batch: int  # images per class in a comparison: the configured number or the smallest class
 
-    def initial_state(self) -> dc.CondenserState:
+    def initial_state(self, real: dc.data.Split) -> dc.CondenserState:
         draw = max(self.real_batch, self.config.ipc)  # a start from real images takes ipc of every class
-        return self.method.condenser.init(self.keys.init, self.data.sample(self.keys.draw, draw))
+        return self.method.condenser.init(self.keys.init, real.sample(self.keys.draw, draw))
 
 
 def prepare(config: Config, data: dc.data.Dataset) -> Job:
@@ -54,7 +54,7 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
         )
     keys = Keys(*jax.random.split(jax.random.key(config.seed), 4))
     job = Job(config, data, build(config, data), keys, real_batch=min(config.real_batch, smallest))
-    jax.eval_shape(job.initial_state)
+    jax.eval_shape(job.initial_state, data.train)
     return job
 
 
@@ -68,6 +68,7 @@ def condense(
     directory.write_json("config.json", settings)  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
     step, compile_seconds = _compiled(job, state)
+    stop.check()
     with report.progress("condensing", total, start) as advance:
         for t in range(start + 1, total + 1):
             _evaluate_if_due(job, directory, state, t - 1, stop)
@@ -77,10 +78,12 @@ def condense(
             _check_finite(loss, loss, t, checkpoints)
             directory.log(iteration=t, loss=loss, seconds=round(time.perf_counter() - began, 4))
             advance(f"loss {loss:.4g}")
-            if t % job.config.checkpoint_every == 0 or t == total or t in job.config.eval_at or stop.requested:
+            stopping = stop.requested  # read once: what is stopped is what was saved
+            if stopping or t % job.config.checkpoint_every == 0 or t == total or t in job.config.eval_at:
                 _check_finite(loss, state.learned, t, checkpoints)
                 checkpoints.save(t, state, settings)
-            stop.check()
+            if stopping:
+                stop.check()
     _evaluate_if_due(job, directory, state, total, stop)
     checkpoints.wait()
     seconds = [row["seconds"] for row in directory.history() if "loss" in row]
@@ -96,13 +99,13 @@ def _start(job, checkpoints):
     done = checkpoints.latest or 0
     if done > job.config.iterations:
         raise dc.InputError(f"This run is at iteration {done} already: give --iterations {done} or more.")
-    state = jax.jit(job.initial_state)()
+    state = jax.jit(job.initial_state)(job.data.train)
     return done, checkpoints.restore(state) if done else state
 
 
 def _compiled(job, state):
     began = time.perf_counter()
-    console.print("compiling ...", style="dim")
+    say("compiling ...", style="dim")
     run = dc.iteration(job.method.condenser, steps=job.config.matches, real_per_class=job.real_batch)
     step = run.lower(job.keys.step, state, job.data.train, np.int32(0)).compile()
     return step, time.perf_counter() - began
@@ -112,9 +115,14 @@ def _check_finite(loss, values, iteration, checkpoints):
     if all(np.isfinite(value).all() for value in jax.tree.leaves(values)):
         return
     checkpoints.wait()
+    kept = (
+        f"the last good state, of iteration {checkpoints.latest}, is in {checkpoints.directory}"
+        if checkpoints.latest
+        else "nothing was saved before"
+    )
     raise Diverged(
-        f"The loss became {loss} or the images stopped being finite in iteration {iteration}; the last good state, of "
-        f"iteration {checkpoints.latest or 0}, is in {checkpoints.directory}: run again with a lower --image-rate."
+        f"The loss or the images stopped being finite in iteration {iteration} (loss {loss}); {kept}: run again with "
+        "lower rates, --image-rate first."
     )
 
 
@@ -200,7 +208,7 @@ def save_result(
     """Writes `result.json`, the final artefact and curves, and prints the table."""
     config = job.config
     save_condensed(job, directory, state, accuracy)
-    paper = presets.published(config.method, config.dataset, config.ipc)
+    paper = configs.published(config)
     result = {
         "command": configs.command(config),
         "accuracy": accuracy,
@@ -211,7 +219,7 @@ def save_result(
     }
     directory.write_json("result.json", result)
     console.print(report.table(config, accuracy))
-    console.print(
+    say(
         f"{facts['condense_seconds']} s of condensing ({facts['seconds_per_iteration']} s an iteration). Images, pictures "
         f"and figures are in {directory.path}: condensed.npz, condensed.png, curves.png, result.json"
     )

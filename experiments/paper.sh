@@ -17,7 +17,13 @@ for cell in "$@"; do
     [ -f "$run/config.json" ] && resume=(--resume)
     timeout --signal=TERM --kill-after=20 "$left" python -m experiments.run \
       --method "$method" --dataset "$dataset" --ipc "$ipc" --data-dir "$data" --workdir "$run" \
-      --checkpoint-every 100 "${resume[@]}" || exit 0
+      --checkpoint-every 100 "${resume[@]}"
+    code=$?
+    case $code in
+      0) ;;
+      124 | 143) echo "out of time in $cell"; exit 0 ;;
+      *) exit "$code" ;;
+    esac
   fi
   cp "$run/result.json" "$results/$method-$dataset-$ipc.json"
 done

@@ -10,13 +10,18 @@ from importlib import metadata
 import jax
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments.config import Config
-from experiments.presets import published
+from experiments.config import Config, published
 
 console = Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Prints one line as it is: brackets in a path are no markup."""
+    console.print(text, style=style, markup=False)
 
 
 @contextmanager
@@ -38,7 +43,7 @@ def progress(title: str, total: int, done: int = 0) -> Iterator:
             bar.update(task, advance=count, note=note, rate=f"{speed:.2f}/s" if speed else "")
             completed = int(bar.tasks[task].completed)
             if not console.is_terminal and completed * 10 // total != (completed - count) * 10 // total:
-                console.print(f"{title} {completed}/{total}  {note}")
+                say(f"{title} {completed}/{total}  {note}")
 
         yield advance
 
@@ -56,8 +61,9 @@ def summary(scores: np.ndarray) -> dict:
 
 def table(config: Config, accuracy: dict[str, dict]) -> Table:
     """Mean and deviation of every evaluated set beside the paper's."""
-    paper = published(config.method, config.dataset, config.ipc)
-    out = Table(title=f"{config.method} on {config.dataset}: test accuracy (%), {config.ipc} image(s) per class")
+    paper = published(config)
+    title = f"{config.method} on {config.dataset}: test accuracy (%), {config.ipc} image(s) per class"
+    out = Table(title=escape(title))
     for name in ("training set", "accuracy", "students", "paper", "difference"):
         out.add_column(name, justify="left" if name == "training set" else "right")
     labels = {

@@ -7,7 +7,6 @@ python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 
 
 import shlex
 import sys
-from pathlib import Path
 
 import jax
 
@@ -17,7 +16,7 @@ from dcjax.data.cache import cache_dir
 from experiments import config as configs
 from experiments import job as jobs
 from experiments import workdir
-from experiments.report import console
+from experiments.report import say
 from experiments.stop import Stopped, StopRequest
 
 
@@ -40,11 +39,12 @@ def run(argv: list[str], stop: StopRequest) -> None:
     workdir.check(config)
     configure_jax()
     data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
+    stop.check()
     job = jobs.prepare(config, data)
-    directory = workdir.RunDirectory(Path(config.workdir))
+    directory = workdir.open_run(config, data)
     stop.advice = f"Continue with: python -m experiments.run --resume --workdir {shlex.quote(config.workdir)}"
-    console.print(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
-    console.print("  ".join(f"{name}={value}" for name, value in configs.dump(config).items()), style="dim")
+    say(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
+    say("  ".join(f"{name}={value}" for name, value in configs.dump(config).items()), style="dim")
     with Checkpoints(directory.checkpoints) as checkpoints:
         state, timing = jobs.condense(job, directory, checkpoints, stop)
     jobs.save_condensed(job, directory, state)

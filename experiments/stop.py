@@ -19,7 +19,7 @@ class StopRequest:
 
     def __init__(self):
         self.number: int | None = None
-        self.advice = "Nothing was begun."
+        self.advice = "Nothing was begun; run the same command again."
         self._previous = {}
 
     def __enter__(self) -> "StopRequest":

@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 
 from dcjax import InputError
+from dcjax.data import Dataset
 from experiments import config as configs
 from experiments.config import Config
 
 
 class RunDirectory:
-    """Holds `config.json`, `metrics.jsonl`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
+    """Holds `config.json`, `data.json`, `metrics.jsonl`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
 
     def __init__(self, path: Path):
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
-        path.mkdir(parents=True, exist_ok=True)
 
     def log(self, **metrics: float) -> None:
         with self._metrics.open("a") as file:
@@ -61,3 +61,26 @@ def check(config: Config) -> None:
         configs.check_resumable(config, configs.load(saved))
     elif path.is_dir() and any(path.iterdir()):
         raise InputError(f"{path} is not empty: give --resume to continue a run that is there, or another --workdir.")
+
+
+def open_run(config: Config, data: Dataset) -> RunDirectory:
+    """Makes the directory of a new run, or makes sure that a resumed one sees the data it was started on."""
+    run = RunDirectory(Path(config.workdir))
+    seen = {"dataset": config.dataset, "training_images": sum(data.train.counts), "sha256": data.fingerprint()}
+    noted = run.path / "data.json"
+    if config.resume and noted.is_file():
+        before = json.loads(noted.read_text())
+        if before != seen:
+            raise InputError(
+                f"This run was started on other training data ({before['training_images']} images then, "
+                f"{seen['training_images']} now, or other contents): resume it with the data of then."
+            )
+        return run
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        if not config.resume:
+            run.write_json("config.json", configs.dump(config))
+        run.write_json("data.json", seen)
+    except OSError as error:
+        raise InputError(f"{run.path} cannot be written ({error.strerror}): give another --workdir.") from None
+    return run

@@ -1,5 +1,6 @@
 """The command line: what it leaves behind, how it is stopped and resumed, and what it says of bad input."""
 
+import dataclasses
 import json
 import os
 import shlex
@@ -15,7 +16,7 @@ import pytest
 
 import dcjax as dc
 from experiments import config as configs
-from experiments.presets import dc_loops, published
+from experiments.presets import dc_loops
 from experiments.run import main
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +63,16 @@ def _whole_run(tmp_path_factory):
 def test_a_run_leaves_everything_one_needs(whole_run):
     run, out = whole_run
     assert {path.name for path in run.iterdir()} == {
-        *("config.json", "metrics.jsonl", "checkpoints", "condensed.npz", "condensed.png", "curves.png", "result.json")
+        *(
+            "config.json",
+            "data.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "condensed.npz",
+            "condensed.png",
+            "curves.png",
+            "result.json",
+        )
     }
     result = json.loads((run / "result.json").read_text())
     assert {name: score["students"] for name, score in result["accuracy"].items()} == {"condensed": 2, "random": 2}
@@ -132,8 +142,15 @@ BAD_FLAGS = {
     "no iterations": (("--iterations", "0"), "--iterations must be at least 1, not 0"),
     "rate": (("--image-rate", "-1"), "--image-rate must be a positive number, not -1.0"),
     "depth": (("--depth", "6"), "6 blocks pool 8x8 images to nothing: lower the depth"),
+    "seed": (("--seed", str(2**70)), "--seed must be from 0 to below 4294967296"),
+    "momentum": (("--image-momentum", "1.5"), "--image-momentum must be from 0 to below 1, not 1.5"),
+    "evaluation": (("--eval-at", "4000"), "--eval-at names iteration 4000, but the run goes from 1 to 300"),
+    "groups": (("--norm", "group", "--width", "6"), "6 channels do not divide into 4 groups"),
+    "no room": (("--workdir", "/proc/run"), "/proc/run cannot be written"),
     "nothing to resume": (("--resume", "--workdir", "none"), "There is no run to resume in none"),
     "folder": (("--dataset", "folder:none"), "There is no folder none"),
+    "no path": (("--dataset", "folder:"), "'folder:' names no path: write folder:PATH"),
+    "path without its kind": (("--dataset", str(ROOT)), f"is a path: write folder:{ROOT}"),
     "dataset": (("--dataset", "mnits"), "There is no dataset 'mnits': choose digits, mnist"),
 }
 
@@ -157,7 +174,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another(whole_run, capsys):
     assert "is not empty: give --resume to continue a run that is there" in fails(capsys, "--workdir", run)
     message = fails(capsys, "--workdir", run, "--resume", "--seed", "1", "--image-rate", "0.2")
     assert "(--seed was 0, is 1; --image-rate was 0.1, is 0.2)" in message
-    message = fails(capsys, "--workdir", run, "--resume", "--iterations", "39")
+    message = fails(capsys, "--workdir", run, "--resume", "--iterations", "30", "--eval-at", "20")
     assert "This run is at iteration 40 already" in message
 
 
@@ -193,5 +210,25 @@ def test_the_preset_is_the_papers_and_flags_override_it():
     assert (config.matches, config.inner_epochs, config.iterations, config.width) == (10, 50, 1000, 128)
     assert (config.eval_epochs, config.eval_augment, config.real_batch, config.seed) == (1000, "dc_digits", 256, 3)
     assert (config.image_rate, config.image_momentum, config.network_rate) == (0.1, 0.5, 0.01)
-    assert published("dc", "mnist", 10) == {"condensed": (97.4, 0.2), "random": (95.1, 0.9)}
-    assert published("dc", "mnist", 7) == {}
+    paper = {"condensed": (97.4, 0.2), "random": (95.1, 0.9), "whole": (99.6, 0.0)}
+    assert configs.published(config) == paper
+    assert configs.published(configs.parse(["--dataset", "mnist", "--ipc", "7"])) == {}
+    assert configs.published(dataclasses.replace(config, width=64)) == {}
+
+
+def test_other_data_are_not_resumed_on(whole_run, capsys, tmp_path):
+    run = tmp_path / "copy"
+    subprocess.run(["cp", "-r", whole_run[0], run], check=True)
+    noted = json.loads((run / "data.json").read_text())
+    (run / "data.json").write_text(json.dumps({**noted, "sha256": "0"}))
+    assert "was started on other training data" in fails(capsys, "--workdir", str(run), "--resume")
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_resumed_from_the_beginning(whole_run, tmp_path, capsys):
+    run = tmp_path / "copy"
+    run.mkdir()
+    subprocess.run(["cp", whole_run[0] / "config.json", whole_run[0] / "data.json", run], check=True)
+    arguments = ["--workdir", str(run), "--resume", "--iterations", "20"]
+    assert main(arguments) == 0, capsys.readouterr().err
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 21))

@@ -104,8 +104,15 @@ def test_npz(tmp_path):
     np.testing.assert_array_equal(data.train.image[:4], image[label == 0])
     np.savez(path, pictures=image)
     assert "needs x_train and y_train (or images and labels), but holds pictures" in load_error(f"npz:{path}")
-    path.write_bytes(b"PK not a zip")
-    assert "cannot be read as an .npz file" in load_error(f"npz:{path}")
+    np.savez(path, x_train=image, y_train=label, x_test=image)
+    assert "has only one of x_test and y_test" in load_error(f"npz:{path}")
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"PK not a zip", whole[:20]):
+        path.write_bytes(damaged)
+        assert "is damaged or no .npz file" in load_error(f"npz:{path}")
+    with path.open("wb") as file:
+        np.save(file, image)
+    assert "is damaged or no .npz file" in load_error(f"npz:{path}")
     assert "There is no file" in load_error(f"npz:{tmp_path}/none.npz")
 
 
@@ -160,7 +167,7 @@ def test_folder_errors(tmp_path):
     assert f"is colour but {grey} is grey" in load_error(f"folder:{root}", image_size=8)
     folder(tmp_path / "sides" / "train")
     folder(tmp_path / "sides" / "test", classes=("cat", "cow"))
-    assert "Class 'cow' is in only one of" in load_error(f"folder:{tmp_path}/sides")
+    assert "Class 'cow' is in only one of the training and test folders" in load_error(f"folder:{tmp_path}/sides")
     assert "at least 4, not 2" in load_error(f"folder:{root}", image_size=2)
 
 
@@ -221,3 +228,50 @@ def test_importing_dcjax_stays_light():
     heavy = ("tensorflow", "sklearn", "matplotlib", "tensorflow_datasets")
     code = f"import dcjax, sys; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCJAX_CACHE", str(tmp_path / "cache"))
+    root = folder(tmp_path / "images")
+    first = dc.data.load(f"folder:{root}")
+    (cached,) = (tmp_path / "cache" / "data").iterdir()
+    cached.write_bytes(cached.read_bytes()[:300])
+    np.testing.assert_array_equal(dc.data.load(f"folder:{root}").train.image, first.train.image)
+
+
+def test_sixteen_bit_images_keep_their_values_and_other_depths_are_refused(tmp_path):
+    root = folder(tmp_path, mode="L")
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(deep).save(root / "cat" / "deep.png")
+    data = dc.data.load(f"folder:{root}")
+    everything = np.concatenate([data.train.image, data.test.image])
+    assert any((image[..., 0] == deep // 257).all() for image in everything)
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(root / "cat" / "float.tif")
+    assert "float.tif cannot be read as an image (its pixels are of mode F" in load_error(f"folder:{root}")
+
+
+def test_training_folders_alone_or_with_validation(tmp_path):
+    folder(tmp_path / "train", count=5)
+    assert dc.data.load(f"folder:{tmp_path}").train.counts == (4, 4)
+    folder(tmp_path / "val", count=3)
+    data = dc.data.load(f"folder:{tmp_path}")
+    assert (data.train.counts, data.test.counts) == ((5, 5), (3, 3))
+
+
+def test_any_source_is_resized():
+    assert dc.data.load("digits", image_size=12).image_shape == (12, 12, 1)
+
+
+def test_a_fingerprint_tells_data_apart():
+    one, two = small_data(), small_data(channels=3)
+    assert one.fingerprint() == small_data().fingerprint() != two.fingerprint()
+
+
+def test_a_damaged_tfds_dataset_says_so(tmp_path, monkeypatch):
+    class Damaged(FakeBuilder):
+        def as_data_source(self, split):
+            raise RuntimeError("truncated record\nat 7")
+
+    monkeypatch.setattr(sources, "_tfds_builder", lambda *args: Damaged([(6, 6, 3)] * 6))
+    message = load_error("anything", data_dir=str(tmp_path))
+    assert "cannot be read (RuntimeError: truncated record): check its name or prepare it again" in message

@@ -76,6 +76,12 @@ def test_one_student_for_each_set_is_a_student_on_that_set():
     np.testing.assert_allclose(each, alone, atol=0.1)
 
 
+def test_a_student_that_diverged_has_no_accuracy():
+    batch = DATA.sample(jax.random.key(0), 1)
+    recipe = dc.Recipe((Phase(optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
+    assert np.isnan(dc.evaluate(jax.random.key(1), NET, batch, DATA.test, recipe=recipe, num_students=1)).all()
+
+
 def test_the_host_may_stop_between_students():
     class Enough(Exception):
         pass

@@ -73,6 +73,9 @@ def test_a_bad_artefact_is_named(artifact, tmp_path):
     assert "is damaged or no .npz file" in load_error(artifact)
     np.savez(artifact, images=content["images"])
     assert "is not a condensed set of dcjax: it has no labels" in load_error(artifact)
+    for name, wrong in (("labels", content["labels"][:-1]), ("mean", np.zeros(2)), ("meta", np.array("{"))):
+        np.savez(artifact, **{**content, name: wrong})
+        assert "parts of it do not fit" in load_error(artifact)
     content["images"][0, 0, 0, 0] = np.nan
     np.savez(artifact, **content)
     assert "values that are not finite" in load_error(artifact)

@@ -42,6 +42,20 @@ def test_micro_batches_add_up_to_the_gradient(setting, size, monkeypatch):
     chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
 
 
+def test_a_last_batch_that_fills_only_some_micro_batches(setting, monkeypatch):
+    loss, params, batch = setting
+    part = jax.tree.map(lambda x: x[:17], batch)  # batches of 16 and 1: the second is micro-batches of padding but one
+
+    def fitted(micro):
+        monkeypatch.setattr(training, "default_micro_batch", lambda: micro)
+        train = jax.jit(
+            lambda p: training.fit(jax.random.key(0), loss, p, part, optax.sgd(0.1), epochs=2, batch_size=16)
+        )
+        return train(params)
+
+    chex.assert_trees_all_close(fitted(4), fitted(None), atol=1e-5)
+
+
 def test_fit_equals_sgd_with_momentum_and_decay_by_hand(setting):
     loss, params, batch = setting
     optimizer = optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(0.05, momentum=0.9))

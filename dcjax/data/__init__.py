@@ -5,6 +5,7 @@ data.train.batch()                    # everything, flat
 data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], inside jit
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,12 @@ class Dataset:
     def num_classes(self) -> int:
         return self.train.num_classes
 
+    def fingerprint(self) -> str:
+        """Tells whether two runs see the same training data."""
+        digest = hashlib.sha256(np.asarray(self.train.image).tobytes())
+        digest.update(repr((self.train.image.shape, self.train.counts, self.mean, self.std)).encode())
+        return digest.hexdigest()
+
     def sample(self, key: Key, n: int) -> Batch:
         """Draws `n` training images of every class without replacement: [K, n, ...]."""
         return self.train.sample(key, n)
@@ -66,7 +73,7 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
         name: `digits` (scikit-learn's, embedded), a TFDS image classification dataset (`mnist`, `cifar10`, ...),
             `folder:PATH` (one subfolder per class, or `train/` and `test/`) or `npz:PATH`.
         data_dir: where TFDS datasets are prepared; `$TFDS_DATA_DIR` or TFDS's own default when None.
-        image_size: crops and resizes TFDS and folder images to this many pixels a side.
+        image_size: crops and resizes images to this many pixels a side.
 
     Raises:
         InputError: says in one sentence what is wrong with what was given.
@@ -74,12 +81,16 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
     if image_size is not None and image_size < 4:
         raise InputError(f"The image size is in pixels and at least 4, not {image_size}.")
     kind, _, path = name.partition(":")
+    if kind in ("folder", "npz") and not path:
+        raise InputError(f"{name!r} names no path: write {kind}:PATH.")
     if kind == "folder":
         arrays = folder(Path(path).expanduser(), image_size)
     elif kind == "npz":
-        arrays = sources.npz(Path(path).expanduser())
+        arrays = sources.resize_all(sources.npz(Path(path).expanduser()), image_size)
     elif name == "digits":
-        arrays = sources.digits()
+        arrays = sources.resize_all(sources.digits(), image_size)
+    elif Path(name).expanduser().exists() and name not in NAMES:
+        raise InputError(f"{name!r} is a path: write {'folder' if Path(name).expanduser().is_dir() else 'npz'}:{name}.")
     else:
         arrays = sources.tfds(name, data_dir, image_size, NAMES)
     return _dataset(name, arrays, PAPER_STATISTICS.get(name))

@@ -16,9 +16,7 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     """Reads, checks and decodes a folder; without `test/`, a seeded part of every class is set aside for testing."""
     if not path.is_dir():
         raise InputError(f"There is no folder {path}: give one with a subfolder of images for every class.")
-    parts = {"train": path / "train", "test": path / "test"}
-    if not all(part.is_dir() for part in parts.values()):
-        parts = {"train": path}
+    parts = _parts(path)
     files = {part: _files(where) for part, where in parts.items()}
     class_names = tuple(files["train"])
     _check_classes(path, files)
@@ -29,6 +27,15 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     if "test" not in files:
         return stratified_split(arrays["train_image"], arrays["train_label"], class_names)
     return Arrays(**arrays, class_names=class_names)
+
+
+def _parts(path):
+    """Where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
+    train = path / "train"
+    if not (train.is_dir() and any(entry.is_dir() for entry in train.iterdir())):
+        return {"train": path}
+    test = next((path / name for name in ("test", "val", "validation") if (path / name).is_dir()), None)
+    return {"train": train} | ({"test": test} if test else {})
 
 
 def _files(root):
@@ -46,7 +53,7 @@ def _check_classes(path, files):
     for part, classes in files.items():
         if set(classes) != set(train):
             odd = sorted(set(classes) ^ set(train))[0]
-            raise InputError(f"Class {odd!r} is in only one of {path}/train and {path}/test: both need every class.")
+            raise InputError(f"Class {odd!r} is in only one of the training and test folders of {path}: both need it.")
         for name, members in classes.items():
             if not members:
                 raise InputError(f"Class {name!r} of {path} ({part}) has no images ({', '.join(sorted(SUFFIXES))}).")
@@ -68,14 +75,18 @@ def _decode(files, image_size):
 
 
 def _read(file):
-    """uint8 [H, W, 1] for a grey file, [H, W, 3] for any other, upright."""
+    """uint8 [H, W, 1] for a grey file, [H, W, 3] for any other, upright; 16 bits become 8, transparency is dropped."""
     from PIL import Image, ImageOps
 
     try:
         with Image.open(file) as picture:
-            is_grey = picture.mode in ("1", "L", "LA")
-            upright = ImageOps.exif_transpose(picture).convert("L" if is_grey else "RGB")
-            return np.atleast_3d(np.asarray(upright))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I;16"):
+                return np.atleast_3d(np.asarray(upright).astype(np.uint16) // 257).astype(np.uint8)
+            if upright.mode in ("I", "F"):
+                raise ValueError(f"its pixels are of mode {upright.mode}, not 8 or 16 bits")
+            kind = "L" if upright.mode in ("1", "L", "LA") else "RGB"
+            return np.atleast_3d(np.asarray(upright.convert(kind)))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{file} cannot be read as an image ({error}): repair or remove it.") from None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcjax.base import InputError
-from dcjax.data.cache import cached
+from dcjax.data.cache import cached, read_npz
 from dcjax.data.resize import resized
 
 TEST_FRACTION = 0.2  # of every class, where a source has no test split of its own
@@ -49,25 +49,33 @@ def stratified_split(image: np.ndarray, label: np.ndarray, class_names: tuple[st
     return Arrays(image[~is_test], label[~is_test], image[is_test], label[is_test], class_names)
 
 
+def resize_all(arrays: Arrays, size: int | None) -> Arrays:
+    """Brings every image to `size` pixels a side; as they are when None."""
+    if size is None:
+        return arrays
+    train, test = (np.stack([resized(i, size) for i in images]) for images in (arrays.train_image, arrays.test_image))
+    return arrays._replace(train_image=train, test_image=test)
+
+
 def npz(path: Path) -> Arrays:
     """`x_train, y_train` with optional `x_test, y_test`, or `images, labels`; optional `class_names`."""
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: give the path of an .npz file.")
-    try:
-        with np.load(path) as file:
-            content = dict(file)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an .npz file ({error}): write it again with numpy.savez.") from None
+    content = read_npz(path)
     image, label = (content.get(a, content.get(b)) for a, b in (("x_train", "images"), ("y_train", "labels")))
     if image is None or label is None:
         raise InputError(f"{path} needs x_train and y_train (or images and labels), but holds {', '.join(content)}.")
-    test = (content["x_test"], content["y_test"]) if {"x_test", "y_test"} <= content.keys() else None
+    if ("x_test" in content) != ("y_test" in content):
+        raise InputError(f"{path} has only one of x_test and y_test: give both or neither.")
+    test = (content["x_test"], content["y_test"]) if "x_test" in content else None
     return from_arrays((image, label), test, content.get("class_names"))
 
 
 def from_arrays(train: tuple, test: tuple | None = None, class_names: Any = None) -> Arrays:
     """Checks pairs (images, labels); images are uint8 or float in [0, 1], [T, H, W] or [T, H, W, C]."""
     image, label = check(*train)
+    if class_names is not None and np.ndim(class_names) != 1:
+        raise InputError(f"Class names must be a list, one a class, not {class_names!r}.")
+    if label.max() >= len(label):
+        raise InputError(f"Labels must count from 0, but {len(label)} images have labels up to {label.max()}.")
     num_classes = int(label.max()) + 1 if class_names is None else len(class_names)
     names = tuple(str(n) for n in (range(num_classes) if class_names is None else class_names))
     if label.max() >= num_classes:
@@ -95,7 +103,7 @@ def check(image: Any, label: Any) -> tuple[np.ndarray, np.ndarray]:
         )
     if image.dtype != np.uint8:
         if not np.issubdtype(image.dtype, np.floating) or not np.isfinite(image).all():
-            raise InputError(f"Images must be uint8, or finite floats in [0, 1], not {image.dtype} with other values.")
+            raise InputError(f"Images must be uint8, or finite floats in [0, 1], not {image.dtype}: convert them.")
         if image.min() < 0 or image.max() > 1:
             raise InputError(f"Float images must lie in [0, 1], but go from {image.min():.3g} to {image.max():.3g}.")
         image = np.round(image * 255).astype(np.uint8)
@@ -113,7 +121,24 @@ def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[s
 
 
 def _decode_tfds(name, root, image_size, known=()):
-    builder = _tfds_builder(name, root, known)
+    try:
+        builder = _tfds_builder(name, root, known)
+        return _decode(builder, name, image_size)
+    except InputError:
+        raise
+    except NotImplementedError:
+        raise InputError(
+            f"{name} in {root} was prepared in a format that cannot be read without TensorFlow: prepare it again with "
+            "file_format='array_record'."
+        ) from None
+    except Exception as error:  # whatever TFDS raises for an unknown version or config, or a damaged file
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        raise InputError(
+            f"Dataset {name} in {root} cannot be read ({reason}): check its name or prepare it again."
+        ) from None
+
+
+def _decode(builder, name, image_size):
     features = dict(builder.info.features.items())
     keys = builder.info.supervised_keys or ("image", "label")
     kinds = [type(features[key]).__name__ for key in keys if key in features]
@@ -122,16 +147,10 @@ def _decode_tfds(name, root, image_size, known=()):
             f"{name} is not an image classification dataset: choose one whose features are image and label."
         )
     test_name = next((s for s in ("test", "validation") if s in builder.info.splits), None)
-    try:
-        train, test = (
-            _read_source(builder.as_data_source(split), keys, image_size) if split else None
-            for split in ("train", test_name)
-        )
-    except NotImplementedError:
-        raise InputError(
-            f"{name} in {root} was prepared as {builder.info.file_format}, which cannot be read without TensorFlow: "
-            "prepare it again with file_format='array_record'."
-        ) from None
+    train, test = (
+        _read_source(builder.as_data_source(split), keys, image_size) if split else None
+        for split in ("train", test_name)
+    )
     return from_arrays(train, test, features[keys[1]].names)
 
 
