@@ -195,7 +195,7 @@ def test_a_loss_that_is_no_number_stops_the_run(capsys, tmp_path):
     err = capsys.readouterr().err
     assert "in iteration" in err
     assert "the last good state, of iteration" in err
-    assert "lower --image-rate" in err
+    assert "lower rates, --image-rate first" in err
 
 
 @pytest.mark.parametrize(
