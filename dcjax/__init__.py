@@ -1,10 +1,19 @@
 """dcjax: dataset condensation in JAX.
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
-under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other.
+under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other. Of the table that the
+library is built for, DC is here and the rest is planned:
 
-    method   what is learned   what is compared      where
-    DC       pixels            gradient_matching     on_synthetic
+    method           what is learned       what is compared                              where
+    DD               pixels                unrolled (learned rate)                       fresh
+    DC               pixels                gradient_matching                             on_synthetic
+    DSA              pixels                gradient_matching(augment=dsa)                on_synthetic
+    DM               pixels                distribution_matching(augment=dsa)            fresh
+    MTT              pixels                trajectory_matching (learned rate)            expert
+    IDC              multi_formation       gradient_matching(distance=squared_error)     on_real
+    RTP              addressable_memory    unrolled(momentum)                            fresh
+    HaBa             hallucinated          trajectory_matching + diversity               expert + adversary
+    none of these    addressable_memory    gradient_matching                             on_real
 
     images = dcjax.pixels(ipc=10)
     condenser = dcjax.condenser(

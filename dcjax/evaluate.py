@@ -1,7 +1,7 @@
 """What a condensed set is worth: students trained on it from scratch, tested on real images."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import chex
@@ -63,6 +63,7 @@ def evaluate(
     *,
     recipe: Recipe | None = None,
     num_students: int = 20,
+    finished: Sequence[float] = (),
     on_scores: Callable[[np.ndarray], None] = lambda scores: None,
 ) -> np.ndarray:
     """Test accuracies of students trained from scratch on one condensed set; the last iterate of each.
@@ -74,6 +75,7 @@ def evaluate(
         test: real images.
         recipe: how students are trained; DC's own without augmentation when None.
         num_students: S.
+        finished: accuracies of the first students, from the same call stopped earlier; they are not trained again.
         on_scores: called with the accuracies so far whenever students are done; it may raise to stop.
 
     Returns:
@@ -81,7 +83,8 @@ def evaluate(
     """
     chex.assert_rank([condensed.image, condensed.label], [5, 3])
     train = functools.partial(_scores, net, recipe or dc_recipe(), test)
-    return _in_chunks(lambda keys: train(keys, flatten(condensed)), jax.random.split(key, num_students), on_scores)
+    keys = jax.random.split(key, num_students)
+    return _in_chunks(lambda keys: train(keys, flatten(condensed)), keys, finished, on_scores)
 
 
 def evaluate_each(
@@ -91,21 +94,22 @@ def evaluate_each(
     test: Split,
     *,
     recipe: Recipe | None = None,
+    finished: Sequence[float] = (),
     on_scores: Callable[[np.ndarray], None] = lambda scores: None,
 ) -> np.ndarray:
     """As `evaluate`, with one student for each of S sets: [S, K, M, ...] -> [S]."""
     chex.assert_rank([sets.image, sets.label], [6, 4])
     keys = jax.random.split(key, sets.image.shape[0])
     train = functools.partial(_scores_each, net, recipe or dc_recipe(), test)
-    return _in_chunks(lambda students: train(*students), (keys, jax.vmap(flatten)(sets)), on_scores)
+    return _in_chunks(lambda students: train(*students), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
 
 
-def _in_chunks(train, students, on_scores):
+def _in_chunks(train, students, finished, on_scores):
     """Trains as many students at a time as the backend likes; in between, the host may report and stop."""
     count = jax.tree.leaves(students)[0].shape[0]
     size = default_chunk() or count
-    scores = np.zeros(0)
-    for start in range(0, count, size):
+    scores = np.array(finished, float)
+    for start in range(len(scores), count, size):
         part = jax.tree.map(lambda x, start=start: x[start : start + size], students)
         scores = np.concatenate([scores, np.asarray(train(part))])
         on_scores(scores)

@@ -1,6 +1,7 @@
 """The stages of one run: condense with checkpoints, evaluate against baselines, leave the files."""
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -12,10 +13,11 @@ from experiments import config as configs
 from experiments import figures, report
 from experiments.build import Method, build
 from experiments.config import Config
-from experiments.report import console, say
+from experiments.report import say
 from experiments.stop import StopRequest
 from experiments.workdir import RunDirectory
 
+_EVALUATION = ("iterations", "num_students", "eval_epochs", "eval_augment")  # what final accuracies depend on
 WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
 
 
@@ -126,6 +128,10 @@ def _check_finite(loss, values, iteration, checkpoints):
     )
 
 
+def _decoded(job, state) -> dc.Batch:
+    return job.method.parameterization.decode(state.syn)
+
+
 def _evaluate_if_due(job, directory, state, iteration, stop):
     """Evaluates at the iterations of `eval_at`, once: a resumed run does not repeat what is logged."""
     if iteration not in job.config.eval_at:
@@ -137,43 +143,56 @@ def _evaluate_if_due(job, directory, state, iteration, stop):
     directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
 
 
-def _decoded(job, state) -> dc.Batch:
-    return job.method.parameterization.decode(state.syn)
-
-
-def _evaluate(job, key, title, batch, stop, num_students=None):
+def _evaluate(job, key, title, batch, stop, num_students=None, finished=(), note=lambda scores: None):
     """One student on each of several sets [S, K, M, ...], or several on one set [K, M, ...]."""
     students = num_students or job.config.num_students
-    done = 0
-    with report.progress(title, students) as advance:
+    done = len(finished)
+    with report.progress(title, students, done) as advance:
 
         def on_scores(scores):
             nonlocal done
             advance(f"accuracy {100 * scores.mean():.1f} %", len(scores) - done)
             done = len(scores)
+            note(scores)
             stop.check()
 
-        common = {"recipe": job.method.recipe, "on_scores": on_scores}
+        common = {"recipe": job.method.recipe, "finished": finished, "on_scores": on_scores}
         if batch.image.ndim == 6:
             return dc.evaluate_each(key, job.method.net, batch, job.data.test, **common)
         return dc.evaluate(key, job.method.net, batch, job.data.test, num_students=students, **common)
 
 
-def evaluate_all(job: Job, state: dc.CondenserState, stop: StopRequest) -> dict[str, dict]:
-    """The condensed set and, by the same recipe, a fresh random draw for every student; with `whole`, everything."""
+def evaluate_all(
+    job: Job, directory: RunDirectory, state: dc.CondenserState, stop: StopRequest
+) -> Iterator[dict[str, dict]]:
+    """The condensed set and, by the same recipe, a fresh random draw for every student; with `whole`, everything.
+
+    Gives what is known after each of them. Every student's accuracy is noted at once, and a stopped evaluation goes on with
+    the next student.
+    """
     key = jax.random.fold_in(job.keys.evaluate, 0)
     condensed_key, draw_key, random_key, whole_key = jax.random.split(key, 4)
     draws = jax.vmap(lambda key: job.data.sample(key, job.config.ipc))(
         jax.random.split(draw_key, job.config.num_students)
     )
-    scores = {
-        "condensed": _evaluate(job, condensed_key, "evaluating condensed", _decoded(job, state), stop),
-        "random": _evaluate(job, random_key, "evaluating random   ", draws, stop),
-    }
+    stages = [("condensed", condensed_key, _decoded(job, state), None), ("random", random_key, draws, None)]
     if job.config.whole:
         everything = jax.tree.map(lambda x: x[None], job.data.train.batch())
-        scores["whole"] = _evaluate(job, whole_key, "evaluating whole    ", everything, stop, WHOLE_STUDENTS)
-    return {name: report.summary(values) for name, values in scores.items()}
+        stages.append(("whole", whole_key, everything, WHOLE_STUDENTS))
+    settings = {name: getattr(job.config, name) for name in _EVALUATION}
+    scores = directory.read_scores(settings)
+    accuracy = {}
+    for name, stage_key, batch, students in stages:
+
+        def note(values, name=name):
+            scores[name] = [float(value) for value in values]
+            directory.write_json("scores.json", {"settings": settings, "scores": scores})
+
+        title = f"evaluating {name:9}"
+        finished = scores.get(name, ())
+        values = _evaluate(job, stage_key, title, batch, stop, students, finished, note)
+        accuracy = {**accuracy, name: report.summary(values)}
+        yield accuracy
 
 
 def save_condensed(
@@ -205,7 +224,7 @@ def save_condensed(
 def save_result(
     job: Job, directory: RunDirectory, state: dc.CondenserState, accuracy: dict[str, dict], facts: dict
 ) -> None:
-    """Writes `result.json`, the final artefact and curves, and prints the table."""
+    """Writes `result.json`, the artefact and the curves with the accuracies known so far."""
     config = job.config
     save_condensed(job, directory, state, accuracy)
     paper = configs.published(config)
@@ -218,8 +237,3 @@ def save_result(
         "config": configs.dump(config),
     }
     directory.write_json("result.json", result)
-    console.print(report.table(config, accuracy))
-    say(
-        f"{facts['condense_seconds']} s of condensing ({facts['seconds_per_iteration']} s an iteration). Images, pictures "
-        f"and figures are in {directory.path}: condensed.npz, condensed.png, curves.png, result.json"
-    )

@@ -15,8 +15,8 @@ from dcjax.checkpoint import Checkpoints
 from dcjax.data.cache import cache_dir
 from experiments import config as configs
 from experiments import job as jobs
-from experiments import workdir
-from experiments.report import say
+from experiments import report, workdir
+from experiments.report import console, say
 from experiments.stop import Stopped, StopRequest
 
 
@@ -48,8 +48,13 @@ def run(argv: list[str], stop: StopRequest) -> None:
     with Checkpoints(directory.checkpoints) as checkpoints:
         state, timing = jobs.condense(job, directory, checkpoints, stop)
     jobs.save_condensed(job, directory, state)
-    accuracy = jobs.evaluate_all(job, state, stop)
-    jobs.save_result(job, directory, state, accuracy, timing)
+    for accuracy in jobs.evaluate_all(job, directory, state, stop):
+        jobs.save_result(job, directory, state, accuracy, timing)
+    console.print(report.table(config, accuracy))
+    say(
+        f"{timing['condense_seconds']} s of condensing ({timing['seconds_per_iteration']} s an iteration). Images, pictures "
+        f"and figures are in {directory.path}: condensed.npz, condensed.png, curves.png, result.json"
+    )
 
 
 def configure_jax() -> None:

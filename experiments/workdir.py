@@ -10,7 +10,7 @@ from experiments.config import Config
 
 
 class RunDirectory:
-    """Holds `config.json`, `data.json`, `metrics.jsonl`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
+    """Holds `config.json`, `data.json`, `metrics.jsonl`, `scores.json`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -37,6 +37,14 @@ class RunDirectory:
         """Forgets what was logged after `iteration`: a resumed run logs it again."""
         rows = [row for row in self.history() if row["iteration"] <= iteration]
         write_text(self._metrics, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def read_scores(self, settings: dict) -> dict[str, list[float]]:
+        """Accuracies of the students that are finished, if they were evaluated under these settings."""
+        try:
+            noted = json.loads((self.path / "scores.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return noted["scores"] if noted["settings"] == settings else {}
 
     def write_json(self, name: str, content: dict) -> None:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")

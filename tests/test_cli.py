@@ -66,6 +66,7 @@ def test_a_run_leaves_everything_one_needs(whole_run):
         *(
             "config.json",
             "data.json",
+            "scores.json",
             "metrics.jsonl",
             "checkpoints",
             "condensed.npz",
@@ -232,3 +233,19 @@ def test_a_run_killed_before_its_first_checkpoint_is_resumed_from_the_beginning(
     assert main(arguments) == 0, capsys.readouterr().err
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 21))
+
+
+def test_an_evaluation_that_was_stopped_goes_on_with_the_next_student(whole_run, tmp_path, capsys):
+    run = tmp_path / "copy"
+    subprocess.run(["cp", "-r", whole_run[0], run], check=True)
+    before = json.loads((run / "result.json").read_text())["accuracy"]
+    scores = json.loads((run / "scores.json").read_text())
+    scores["scores"] = {
+        "condensed": [0.125, *scores["scores"]["condensed"][1:]],
+        "random": scores["scores"]["random"][:1],
+    }
+    (run / "scores.json").write_text(json.dumps(scores))
+    assert main(["--workdir", str(run), "--resume"]) == 0, capsys.readouterr().err
+    after = json.loads((run / "result.json").read_text())["accuracy"]
+    assert after["condensed"]["values"] == [12.5, *before["condensed"]["values"][1:]]  # noted, so not trained again
+    assert after["random"] == before["random"]
