@@ -31,6 +31,7 @@ from dcjax import augment as augment
 from dcjax import data as data
 from dcjax import distances as distances
 from dcjax import networks as networks
+from dcjax import sharding as sharding
 from dcjax.artifact import load_condensed as load_condensed
 from dcjax.artifact import save_condensed as save_condensed
 from dcjax.base import Batch as Batch

@@ -9,6 +9,7 @@ from jax import lax
 
 from dcjax.base import Array, Condenser, CondenserState, Key, Learned, Metrics, Objective, Parameterization, Trajectory
 from dcjax.data import Split
+from dcjax.sharding import whole
 
 
 def condenser(
@@ -67,6 +68,6 @@ def iteration(
             return method.step(step_key, state, real.sample(real_key, real_per_class))
 
         state, metrics = lax.scan(body, state, jax.random.split(jax.random.fold_in(key, t), steps))
-        return state, jax.tree.map(jnp.mean, metrics)
+        return whole((state, jax.tree.map(jnp.mean, metrics)))
 
     return run

@@ -13,8 +13,10 @@ from jax import lax
 
 from dcjax.augment import identity
 from dcjax.base import Array, Augmentation, Batch, Key, Network, Params
+from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
-from dcjax.training import cross_entropy, default_chunk, default_micro_batch, fit, flatten, map_in_chunks
+from dcjax.sharding import device_count
+from dcjax.training import cross_entropy, default_micro_batch, fit, flatten
 
 _TEST_BATCH = 500
 
@@ -82,9 +84,8 @@ def evaluate(
         Accuracies in [0, 1], [S]; NaN for a student whose training diverged.
     """
     chex.assert_rank([condensed.image, condensed.label], [5, 3])
-    train = functools.partial(_scores, net, recipe or dc_recipe(), test)
     keys = jax.random.split(key, num_students)
-    return _in_chunks(lambda keys: train(keys, flatten(condensed)), keys, finished, on_scores)
+    return _in_turn(_Student(net, recipe or dc_recipe()), (test, flatten(condensed)), (keys,), finished, on_scores)
 
 
 def evaluate_each(
@@ -100,48 +101,50 @@ def evaluate_each(
     """As `evaluate`, with one student for each of S sets: [S, K, M, ...] -> [S]."""
     chex.assert_rank([sets.image, sets.label], [6, 4])
     keys = jax.random.split(key, sets.image.shape[0])
-    train = functools.partial(_scores_each, net, recipe or dc_recipe(), test)
-    return _in_chunks(lambda students: train(*students), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
+    student = _Student(net, recipe or dc_recipe())
+    return _in_turn(student, (test,), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
 
 
-def _in_chunks(train, students, finished, on_scores):
-    """Trains as many students at a time as the backend likes; in between, the host may report and stop."""
-    count = jax.tree.leaves(students)[0].shape[0]
-    size = default_chunk() or count
+class _Student(NamedTuple):
+    """Trains one student and tests it: `(shared, key, *own) -> accuracy`, with `(*shared, *own)` the test and training sets."""
+
+    net: Network
+    recipe: Recipe
+
+    def __call__(self, shared, key, *own):
+        test, condensed = (*shared, *own)
+        init_key, *phase_keys = jax.random.split(key, 1 + len(self.recipe.phases))
+        params = self.net.init(init_key)
+        for phase_key, phase in zip(phase_keys, self.recipe.phases):
+            params = fit(
+                phase_key,
+                cross_entropy(self.net),
+                params,
+                condensed,
+                phase.optimizer,
+                epochs=phase.epochs,
+                batch_size=self.recipe.batch_size,
+                augment=self.recipe.augment,
+            )
+        is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
+        return jnp.where(is_finite, accuracy(self.net, params, test), jnp.nan)
+
+
+def _in_turn(student, shared, rows, finished, on_scores):
+    """Trains as many students at a time as the devices take; in between, the host may report and stop."""
+    count = len(rows[0])
+    at_once = device_count() * chunk_size(student, shared, *rows)
     scores = np.array(finished, float)
-    for start in range(len(scores), count, size):
-        part = jax.tree.map(lambda x, start=start: x[start : start + size], students)
-        scores = np.concatenate([scores, np.asarray(train(part))])
+    for start in range(len(scores), count, at_once):
+        part = jax.tree.map(lambda x, start=start: x[start : start + at_once], rows)
+        scores = np.concatenate([scores, np.asarray(_scores(student, shared, *part))])
         on_scores(scores)
     return scores
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _scores(net, recipe, test, keys, condensed):
-    return map_in_chunks(lambda key: _score(key, net, recipe, condensed, test), keys, chunk=default_chunk())
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _scores_each(net, recipe, test, keys, sets):
-    return map_in_chunks(lambda key, batch: _score(key, net, recipe, batch, test), keys, sets, chunk=default_chunk())
-
-
-def _score(key, net, recipe, condensed, test):
-    init_key, *phase_keys = jax.random.split(key, 1 + len(recipe.phases))
-    params = net.init(init_key)
-    for phase_key, phase in zip(phase_keys, recipe.phases):
-        params = fit(
-            phase_key,
-            cross_entropy(net),
-            params,
-            condensed,
-            phase.optimizer,
-            epochs=phase.epochs,
-            batch_size=recipe.batch_size,
-            augment=recipe.augment,
-        )
-    is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
-    return jnp.where(is_finite, accuracy(net, params, test), jnp.nan)
+@functools.partial(jax.jit, static_argnums=0)
+def _scores(student, shared, *rows):
+    return map_in_chunks(student, shared, *rows)
 
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:

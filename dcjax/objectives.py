@@ -7,8 +7,9 @@ from jax import lax
 
 from dcjax.augment import identity
 from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective
+from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
-from dcjax.training import batch_gradient, cross_entropy, default_chunk, map_in_chunks
+from dcjax.training import batch_gradient, cross_entropy
 
 
 def gradient_matching(
@@ -54,9 +55,7 @@ def _sum_over_classes(class_loss: Callable[..., Array]) -> Callable[..., Array]:
     """
 
     def over_classes(function, syn, params, keys, real):
-        return map_in_chunks(
-            lambda syn, key, real: function(syn, params, key, real), syn, keys, real, chunk=default_chunk()
-        )
+        return map_in_chunks(lambda params, syn, *rest: function(syn, params, *rest), params, syn, keys, real)
 
     @jax.custom_vjp
     def total(syn: Batch, params, keys, real: Batch):

@@ -1,8 +1,5 @@
 """Training one network, and its gradient on a batch: what objectives, trajectories and evaluation share."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -48,8 +45,9 @@ def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
     micro = default_micro_batch()
     if micro is None or size <= micro:
         return jax.grad(loss)(params, batch)
-    count = -(-size // micro)
-    batch = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), pad_to(batch, count * micro))
+    count = round(size / micro)  # rather a little more than `micro` at a time than a last part that is mostly padding
+    micro = -(-size // count)
+    batch = jax.tree.map(lambda x: x.reshape(count, micro, *x.shape[1:]), pad_to(batch, count * micro))
 
     def accumulate(total, part):
         weight = part.label.sum()
@@ -106,17 +104,3 @@ def fit(
 
     carry = (params, optimizer.init(params))
     return lax.scan(epoch, carry, jax.random.split(key, epochs))[0][0]
-
-
-def map_in_chunks(function: Callable, *args: Any, chunk: int | None) -> Any:
-    """`jax.vmap(function)(*args)`, `chunk` at a time; all at once when None, one by one without batching when 1."""
-    if chunk is None:
-        return jax.vmap(function)(*args)
-    if chunk == 1:
-        return lax.map(lambda args: function(*args), args)
-    return lax.map(lambda args: function(*args), args, batch_size=chunk)
-
-
-def default_chunk() -> int | None:
-    """One at a time on a CPU, where a batch of small matrix products is slower than their sequence; else all at once."""
-    return 1 if jax.default_backend() == "cpu" else None

@@ -85,6 +85,17 @@ class Config:
     checkpoint_every: int = 10
     """Iterations between checkpoints."""
 
+    precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
+    """Of matrix products and convolutions on a GPU or TPU; a CPU always computes in float32."""
+    devices: str = "all"
+    """Devices that share the classes and the students: all, or a number."""
+    coordinator: str | None = None
+    """Where several processes meet: HOST:PORT of the first, or auto for the cluster's own (Slurm, Open MPI, TPU pods)."""
+    num_processes: int | None = None
+    """How many processes, with --coordinator HOST:PORT."""
+    process_id: int | None = None
+    """Which of them this one is, from 0; only 0 writes."""
+
     def __post_init__(self):
         for name in ("ipc", "width", "iterations", "matches", "real_batch", "num_students", "checkpoint_every"):
             if getattr(self, name) < 1:
@@ -97,15 +108,36 @@ class Config:
                 raise InputError(f"{flag(name)} must be a positive number, not {getattr(self, name)}.")
         if self.depth is not None and self.depth < 1:
             raise InputError(f"--depth must be at least 1, not {self.depth}.")
+        self._check_launch()
         outside = [t for t in self.eval_at if not 1 <= t <= self.iterations]
         if outside:
             raise InputError(f"--eval-at names iteration {outside[0]}, but the run goes from 1 to {self.iterations}.")
 
+    def _check_launch(self):
+        if self.devices != "all" and not (self.devices.isdecimal() and int(self.devices) > 0):
+            raise InputError(f"--devices is all or a number from 1, not {self.devices}.")
+        if self.coordinator is None and (self.num_processes, self.process_id) != (None, None):
+            raise InputError("--num-processes and --process-id go with --coordinator HOST:PORT, which is missing.")
+        if self.coordinator in (None, "auto"):
+            return
+        if ":" not in self.coordinator or self.num_processes is None or self.process_id is None:
+            raise InputError("--coordinator is auto, or HOST:PORT together with --num-processes and --process-id.")
+        if not 0 <= self.process_id < self.num_processes:
+            raise InputError(f"--process-id is from 0 to {self.num_processes - 1}, not {self.process_id}.")
+
+    @property
+    def device_count(self) -> int | None:
+        return None if self.devices == "all" else int(self.devices)
+
+
+# How a run is started; not part of what it is, so it is neither saved nor repeated by the next start.
+_LAUNCH = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
 
 # Fields that may differ when a run is resumed: they do not change what an iteration does to the images.
 _FREE = {
-    *("workdir", "resume", "data_dir", "iterations", "num_students", "eval_epochs", "eval_augment", "eval_at", "whole"),
+    *("workdir", "data_dir", "iterations", "num_students", "eval_epochs", "eval_augment", "eval_at", "whole"),
     "checkpoint_every",
+    *_LAUNCH,
 }
 
 
@@ -122,6 +154,8 @@ def parse(argv: list[str]) -> Config:
     _check_flags(argv)
     chosen = _choose(argv)
     defaults = Config(**preset(chosen.method, chosen.dataset, chosen.ipc))
+    if chosen.coordinator and not chosen.workdir:
+        raise InputError("Several processes need one --workdir that all of them see: give it.")
     workdir = chosen.workdir or default_workdir(chosen)
     saved = Path(workdir, "config.json")
     if chosen.resume and saved.is_file():
@@ -146,7 +180,7 @@ def command(config: Config) -> str:
     words = ["python", "-m", "experiments.run"]
     for field in dataclasses.fields(Config):
         value = getattr(config, field.name)
-        if field.name in ("resume", "workdir") or (field.name not in chosen and value == getattr(defaults, field.name)):
+        if field.name in {"workdir", *_LAUNCH} or (field.name not in chosen and value == getattr(defaults, field.name)):
             continue
         values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
         words += [flag(field.name), *values]
@@ -185,7 +219,7 @@ def load(path: Path) -> Config:
 
 
 def dump(config: Config) -> dict:
-    return dataclasses.asdict(dataclasses.replace(config, resume=False))
+    return dataclasses.asdict(dataclasses.replace(config, **_LAUNCH))
 
 
 def _check_flags(argv):
@@ -211,6 +245,7 @@ def _choose(argv):
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--ipc", type=int, default=1)
     parser.add_argument("--workdir")
+    parser.add_argument("--coordinator")
     parser.add_argument("--resume", action="store_true")
     chosen, _ = parser.parse_known_args(argv)
     if chosen.method not in METHODS:

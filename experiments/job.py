@@ -9,10 +9,12 @@ import numpy as np
 
 import dcjax as dc
 from dcjax.checkpoint import Checkpoints
+from dcjax.sharding import replicate
 from experiments import config as configs
 from experiments import figures, report
 from experiments.build import Method, build
 from experiments.config import Config
+from experiments.processes import is_first
 from experiments.report import say
 from experiments.stop import StopRequest
 from experiments.workdir import RunDirectory
@@ -54,7 +56,7 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
         raise dc.InputError(
             f"--ipc {config.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
         )
-    keys = Keys(*jax.random.split(jax.random.key(config.seed), 4))
+    keys = Keys(*replicate(jax.random.split(jax.random.key(config.seed), 4)))
     job = Job(config, data, build(config, data), keys, real_batch=min(config.real_batch, smallest))
     jax.eval_shape(job.initial_state, data.train)
     return job
@@ -199,6 +201,8 @@ def save_condensed(
     job: Job, directory: RunDirectory, state: dc.CondenserState, accuracy: dict[str, dict] | None = None
 ) -> None:
     """Writes `condensed.npz` and the pictures; `accuracy` is added to the file once it is known."""
+    if not is_first():
+        return
     config = job.config
     batch = _decoded(job, state)
     meta = {

@@ -15,13 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from experiments.config import Config, published
+from experiments.processes import is_first
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Prints one line as it is: brackets in a path are no markup."""
-    console.print(text, style=style, markup=False)
+    """Prints one line as it is: brackets in a path are no markup. Of several processes the first speaks."""
+    if is_first():
+        console.print(text, style=style, markup=False)
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def progress(title: str, total: int, done: int = 0) -> Iterator:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not (console.is_terminal and is_first())) as bar:
         task = bar.add_task(title, total=total, completed=done, note="", rate="")
 
         def advance(note: str, count: int = 1) -> None:
@@ -80,7 +82,7 @@ def table(config: Config, accuracy: dict[str, dict]) -> Table:
 
 def environment() -> dict:
     """Versions, hardware and peak memory, for a result file."""
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     memory = device.memory_stats() or {}
     return {
         "versions": {name: metadata.version(name) for name in ("dcjax", "jax", "jaxlib", "flax", "optax")},

@@ -4,6 +4,8 @@ import signal
 import sys
 from types import FrameType
 
+from experiments.processes import any_of
+
 
 class Stopped(Exception):
     """A signal came and the run has come to a place where it may end."""
@@ -42,9 +44,10 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        return self.number is not None
+        """Whether a signal has come, here or in another process of the run; all of them must ask."""
+        return any_of(self.number is not None)
 
     def check(self) -> None:
         """Raises `Stopped` once a signal has come."""
         if self.requested:
-            raise Stopped(self.number, self.advice)
+            raise Stopped(self.number or signal.SIGTERM, self.advice)

@@ -7,17 +7,24 @@ from dcjax import InputError
 from dcjax.data import Dataset
 from experiments import config as configs
 from experiments.config import Config
+from experiments.processes import is_first
 
 
 class RunDirectory:
-    """Holds `config.json`, `data.json`, `metrics.jsonl`, `scores.json`, `checkpoints/`, `condensed.npz`, two pictures and `result.json`."""
+    """What only the first of several processes writes, and all may read.
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.checkpoints = path / "checkpoints"
-        self._metrics = path / "metrics.jsonl"
+    Holds `config.json`, `data.json`, `metrics.jsonl`, `scores.json`, `checkpoints/`, `condensed.npz`, two pictures
+    and `result.json`.
+    """
+
+    def __init__(self, path: str):
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self._metrics = self.path / "metrics.jsonl"
 
     def log(self, **metrics: float) -> None:
+        if not is_first():
+            return
         with self._metrics.open("a") as file:
             file.write(json.dumps(metrics) + "\n")
 
@@ -51,7 +58,9 @@ class RunDirectory:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes all or nothing."""
+    """Writes all or nothing, and in the first process alone."""
+    if not is_first():
+        return
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text)
     temporary.replace(path)
@@ -71,9 +80,8 @@ def check(config: Config) -> None:
         raise InputError(f"{path} is not empty: give --resume to continue a run that is there, or another --workdir.")
 
 
-def open_run(config: Config, data: Dataset) -> RunDirectory:
+def open_run(run: RunDirectory, config: Config, data: Dataset) -> None:
     """Makes the directory of a new run, or makes sure that a resumed one sees the data it was started on."""
-    run = RunDirectory(Path(config.workdir))
     seen = {"dataset": config.dataset, "training_images": sum(data.train.counts), "sha256": data.fingerprint()}
     noted = run.path / "data.json"
     if config.resume and noted.is_file():
@@ -83,7 +91,7 @@ def open_run(config: Config, data: Dataset) -> RunDirectory:
                 f"This run was started on other training data ({before['training_images']} images then, "
                 f"{seen['training_images']} now, or other contents): resume it with the data of then."
             )
-        return run
+        return
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         if not config.resume:
@@ -91,4 +99,3 @@ def open_run(config: Config, data: Dataset) -> RunDirectory:
         run.write_json("data.json", seen)
     except OSError as error:
         raise InputError(f"{run.path} cannot be written ({error.strerror}): give another --workdir.") from None
-    return run

@@ -3,10 +3,9 @@
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import pytest
-from helpers import relative_error, small_data, small_net
+from helpers import small_data, small_net
 
 import dcjax as dc
 from dcjax import training
@@ -90,11 +89,3 @@ def test_fit_learns(setting):
     loss, params, batch = setting
     fitted = jax.jit(lambda p: training.fit(jax.random.key(0), loss, p, batch, optax.sgd(0.1), epochs=20))(params)
     assert loss(fitted, batch) < 0.3 * loss(params, batch)
-
-
-@pytest.mark.parametrize("chunk", [1, 2, 3, None])
-def test_chunks_do_not_change_a_map(chunk):
-    x, y = jnp.arange(12.0).reshape(6, 2), jnp.arange(6.0)
-    out = training.map_in_chunks(lambda a, b: (a * b, b), x, y, chunk=chunk)
-    assert relative_error(out[0], np.asarray(x) * np.asarray(y)[:, None]) == 0
-    chex.assert_trees_all_equal(out[1], y)

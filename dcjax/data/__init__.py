@@ -6,7 +6,7 @@ data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], i
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from dcjax.data import sources
 from dcjax.data.folder import folder
 from dcjax.data.split import Split as Split
 from dcjax.data.split import group_by_class
+from dcjax.sharding import replicate
 
 # The papers' statistics, per channel, of the training split's values in [0, 1]. CIFAR's deviations are, as published, the
 # ones of all pixels; other datasets are measured.
@@ -54,6 +55,10 @@ class Dataset:
     @property
     def num_classes(self) -> int:
         return self.train.num_classes
+
+    def replicated(self) -> "Dataset":
+        """The same data on every device of the mesh that `dcjax.sharding.across` made."""
+        return replace(self, train=replicate(self.train), test=replicate(self.test))
 
     def fingerprint(self) -> str:
         """Tells whether two runs see the same training data."""

@@ -1,0 +1,57 @@
+"""Several processes that do one run together: all compute, the first alone writes, and all stop together."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from dcjax import InputError
+from experiments.config import Config
+
+
+def connect(config: Config) -> None:
+    """Finds the other processes: where the flags say, or with `auto` in the cluster's own environment."""
+    if config.coordinator is None:
+        return
+    where = {} if config.coordinator == "auto" else _address(config)
+    try:
+        jax.distributed.initialize(**where)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The processes do not find each other at --coordinator {config.coordinator}: {reason}"
+        ) from None
+
+
+def _address(config):
+    return {
+        "coordinator_address": config.coordinator,
+        "num_processes": config.num_processes,
+        "process_id": config.process_id,
+    }
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+def on_first(action: Callable[[], None]) -> None:
+    """Acts in the first process alone; what it refuses, all refuse."""
+    refused = None
+    if is_first():
+        try:
+            action()
+        except InputError as error:
+            refused = error
+    if any_of(refused is not None):
+        raise refused or InputError("The first process cannot go on; it says why.")
+
+
+def any_of(flag: bool) -> bool:
+    """Whether `flag` is true in any process. All processes must ask."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))

@@ -1,0 +1,98 @@
+"""Several devices give what one gives, whatever the number of classes or students. conftest.py makes four of the CPU."""
+
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import OBJECTIVES, TRAJECTORIES, small_data, small_net
+
+import dcjax as dc
+from dcjax.chunks import map_in_chunks
+from dcjax.sharding import across, device_count, over_devices, replicate
+
+TOLERANCE = 1e-5  # absolute, on images of order 1: the partial sums of a step are added in another order
+
+
+def two_steps(data, objective, trajectory, devices):
+    """The state after one program of two steps, as plain arrays."""
+    with across(devices):
+        net = small_net(data, width=4)
+        condenser = dc.condenser(
+            dc.pixels(2), OBJECTIVES[objective](net), TRAJECTORIES[trajectory](net), optax.sgd(0.1, momentum=0.5)
+        )
+        train = replicate(data.train)
+        state = jax.jit(condenser.init)(jax.random.key(0), train.sample(jax.random.key(2), 4))
+        state, metrics = dc.iteration(condenser, steps=2, real_per_class=4)(jax.random.key(1), state, train, 0)
+        assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(state))
+        return jax.tree.map(np.asarray, (state, metrics))
+
+
+@pytest.mark.parametrize("num_classes", [3, 7])  # fewer than devices, no multiple of them
+def test_four_devices_equal_one(num_classes):
+    data = small_data(num_classes, size=16)
+    four, one = (two_steps(data, "gradient_matching", "on_synthetic", devices) for devices in (4, 1))
+    chex.assert_trees_all_close(four, one, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("objective", "trajectory"), [*itertools.zip_longest(OBJECTIVES, TRAJECTORIES)])
+def test_every_objective_and_trajectory_is_divided(objective, trajectory):
+    data = small_data()
+    objective, trajectory = objective or "gradient_matching", trajectory or "on_synthetic"
+    two, one = (two_steps(data, objective, trajectory, devices) for devices in (2, 1))
+    chex.assert_trees_all_close(two, one, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("num_students", [2, 5])
+def test_students_on_four_devices_are_the_students_of_one(num_students):
+    data = small_data()
+    net, recipe = small_net(data), dc.dc_recipe(epochs=5)
+
+    def scores(devices):
+        with across(devices):
+            seen = []
+            found = dc.evaluate(
+                jax.random.key(1),
+                net,
+                data.sample(jax.random.key(0), 2),
+                data.replicated().test,
+                recipe=recipe,
+                num_students=num_students,
+                on_scores=lambda scores: seen.append(len(scores)),
+            )
+            return found, seen
+
+    (four, seen), (one, _) = scores(4), scores(1)
+    np.testing.assert_allclose(four, one, atol=1 / len(data.test.label))  # one test image may fall on the other side
+    assert seen == ([2] if num_students == 2 else [4, 5])
+
+
+def test_each_device_computes_its_own_rows_only():
+    with across(4):
+
+        def rows_seen(shared, x):
+            return jnp.full(x.shape[0], x.shape[0]) + shared.sum()
+
+        out = jax.jit(lambda shared, x: over_devices(rows_seen)(shared, x))(jnp.zeros(3), jnp.arange(7))
+        assert out.tolist() == [2] * 7
+        assert device_count() == 4
+    assert device_count() == 1
+
+
+def test_a_map_inside_a_map_over_devices_stays_on_its_device():
+    with across(2):
+
+        def outer(shared, row):
+            return map_in_chunks(lambda shared, x: shared * x, shared, row)
+
+        out = jax.jit(lambda x: map_in_chunks(outer, jnp.array(3), x))(jnp.arange(8).reshape(4, 2))
+    np.testing.assert_array_equal(out, 3 * np.arange(8).reshape(4, 2))
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_number_of_devices_that_is_not_there_is_refused(count):
+    with pytest.raises(dc.InputError, match="4"):
+        across(count)
