@@ -50,9 +50,35 @@ def test_norm_equals_flax(groups):
     image = 3 + 2 * jax.random.normal(jax.random.key(0), (2, 5, 4, 8))
     affine = {"scale": jnp.linspace(0.5, 2, 8), "bias": jnp.linspace(-1, 1, 8)}
     reference = nn.GroupNorm(num_groups=groups, epsilon=1e-5, use_fast_variance=False)
+
+    def described(norm):
+        """The output, its gradients, and the gradient of their size, which a matching loss needs."""
+
+        def of(variables, image):
+            return jnp.sin(norm.apply({"params": variables}, image)).sum()
+
+        def of_gradient(variables, image):
+            gradients = jax.grad(of, argnums=(0, 1))(variables, image)
+            return sum(jnp.cos(leaf).sum() for leaf in jax.tree.leaves(gradients))
+
+        return norm.apply({"params": affine}, image), *(
+            jax.grad(function, argnums=(0, 1))(affine, image) for function in (of, of_gradient)
+        )
+
     with jax.numpy_rank_promotion("allow"):
-        expected = reference.apply({"params": affine}, image)
-    chex.assert_trees_all_close(GroupNorm(groups).apply({"params": affine}, image), expected, atol=1e-5)
+        expected = described(reference)
+    chex.assert_trees_all_close(described(GroupNorm(groups)), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "combine"), [("avg", np.mean), ("max", np.max)])
+@pytest.mark.parametrize("shape", [(6, 4), (7, 5)])
+def test_pooling_is_over_two_by_two_windows(name, combine, shape):
+    image = np.random.default_rng(0).normal(size=(2, *shape, 3)).astype(np.float32)
+    expected = [
+        [combine(image[:, i : i + 2, j : j + 2], axis=(1, 2)) for j in range(0, shape[1] - 1, 2)]
+        for i in range(0, shape[0] - 1, 2)
+    ]
+    np.testing.assert_allclose(POOLINGS[name](image), np.moveaxis(expected, 2, 0), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

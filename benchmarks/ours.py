@@ -1,0 +1,78 @@
+"""The work in dcjax, through the same functions that users call."""
+
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import optax
+
+import dcjax as dc
+from benchmarks.workload import PER_CLASS, Workload
+from experiments.run import configure_jax
+
+
+def random_data(work: Workload) -> dc.data.Dataset:
+    """Noise in a dataset's shape: of MNIST's size where loading is part of the work, else no more than is drawn from."""
+    generator = np.random.default_rng(0)
+
+    def split(count):
+        image = generator.integers(0, 256, (count, *work.image_shape), np.uint8)
+        return image, np.arange(count) % work.classes
+
+    train = PER_CLASS if work.kind == "start" else 2 * work.real
+    return dc.data.from_arrays(split(train * work.classes), split(max(work.test, work.classes)))
+
+
+def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
+    """One outer iteration from the same state every time."""
+    net = dc.network(dc.networks.ConvNet(work.classes, work.width), work.image_shape)
+    if work.kind == "outer":
+        trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=work.epochs, restart_every=max(work.matches, 2))
+    else:
+        trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=0, restart_every=1)
+    method = dc.condenser(dc.pixels(work.ipc), dc.gradient_matching(net), trajectory, optax.sgd(0.1, momentum=0.5))
+    init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
+    state = jax.jit(lambda real: method.init(init_key, real.sample(draw_key, work.real)))(data.train)
+    run = dc.iteration(method, steps=work.matches, real_per_class=work.real)
+    return lambda: jax.block_until_ready(run(key, state, data.train, np.int32(0)))
+
+
+def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
+    net = dc.network(dc.networks.ConvNet(work.classes, work.width), work.image_shape)
+    recipe = dc.dc_recipe(work.epochs - 1, dc.augment.dc_digits())  # the recipe adds one, as published
+    draw_key, key = jax.random.split(jax.random.key(0))
+    condensed = data.sample(draw_key, work.ipc)
+    return lambda: dc.evaluate(key, net, condensed, data.test, recipe=recipe, num_students=work.students)
+
+
+def prepare(work: Workload) -> Callable[[], float]:
+    """A function that does the work once and gives its seconds."""
+    configure_jax(work.precision)
+    data = random_data(work)
+    run = students(work, data) if work.kind == "students" else condensation(work, data)
+
+    def timed():
+        began = time.perf_counter()
+        run()
+        return time.perf_counter() - began
+
+    return timed
+
+
+def matmul() -> Callable[[], float]:
+    """The machine's own limit: a large float32 product; gives its rate in GFLOP/s."""
+    size, repeats = (2048, 4) if jax.default_backend() == "cpu" else (8192, 10)
+    a, b = (jax.random.normal(key, (size, size)) for key in jax.random.split(jax.random.key(1)))
+    product = jax.jit(lambda a, b: a @ b)
+
+    def rate():
+        began = time.perf_counter()
+        jax.block_until_ready([product(a, b) for _ in range(repeats)])
+        return repeats * 2 * size**3 / (time.perf_counter() - began) / 1e9
+
+    return rate
+
+
+def peak_device_bytes() -> int | None:
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")

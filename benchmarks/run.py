@@ -1,0 +1,104 @@
+"""Measures what dcjax costs and prints one table: `python -m benchmarks.run` (under ten minutes on two cores).
+
+Every workload is done by dcjax, by a PyTorch peer as published, and by the same peer with an allocator that keeps its memory,
+in turn, so that a machine whose speed drifts favours none. README.md beside this file says what the columns mean.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks import golden, growth, start, tables
+from benchmarks.compare import alone, compare
+from benchmarks.workload import PRECISIONS, Workload
+from experiments.report import environment
+
+_WIDE = {"width": 128, "classes": 2}  # two of ten classes: both sides take them one after another
+
+DEFAULT = {
+    "step": (
+        Workload("step", "mnist", 128, ipc=1),
+        Workload("step", "mnist", 32, ipc=1),
+        Workload("step", "mnist", 32, ipc=10),
+        Workload("step", "cifar10", 32, ipc=1),
+        Workload("step", "cifar10", 32, ipc=10),
+        Workload("step", "mnist", ipc=10, **_WIDE),
+        Workload("step", "cifar10", ipc=1, **_WIDE),
+        Workload("step", "cifar10", ipc=10, **_WIDE),
+    ),
+    # A fortieth: as much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs.
+    "outer": (Workload("outer", ipc=10, real=64, epochs=11),),
+    # A two-hundredth of 20 students: a tenth of the epochs and of the test images, for one.
+    "students": (Workload("students", students=1, epochs=100, test=1000),),
+}
+FULL = {
+    "step": tuple(
+        Workload("step", shape, width, ipc=ipc)
+        for shape in ("mnist", "cifar10")
+        for width in (128, 32)
+        for ipc in (1, 10)
+    ),
+    "outer": (Workload("outer", ipc=10, epochs=45),),  # a tenth
+    "students": (Workload("students", students=1, epochs=1001, test=10_000),),  # a twentieth
+}
+LARGE = Workload("step", "cifar10", ipc=50, classes=100)  # 5000 condensed and 25 600 real images in one step
+PARTS = (*DEFAULT, "start", "growth", "memory")
+
+
+def main(argv: list[str]) -> None:
+    chosen = parse(argv)
+    if importlib.util.find_spec("torch") is None:
+        sys.exit("error: the peer needs PyTorch: pip install -e '.[bench]'")
+    began = time.perf_counter()
+    result = {"command": " ".join(["python -m benchmarks.run", *argv]), "rows": []}
+    for part, found in measure(chosen):
+        if part == "rows":
+            result["rows"].append(found)
+            print(tables.progress(found), flush=True)
+        else:
+            result[part] = found
+        result["minutes"] = round((time.perf_counter() - began) / 60, 1)
+        if chosen.out:
+            chosen.out.write_text(json.dumps(result, indent=1) + "\n")  # what is measured is kept
+    print(tables.report(result))
+
+
+def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """One part of the result after another: its name and what was found."""
+    yield "golden", golden.check_in_processes(("ours", "peer"))
+    for part, works in (FULL if chosen.full else DEFAULT).items():
+        for work in works if part in chosen.only else ():
+            work = dataclasses.replace(work, precision=chosen.precision)
+            yield "rows", compare(work, ("ours", "peer", "tuned"), chosen.seconds)
+    if "start" in chosen.only:
+        yield "start", start.measure()
+    if "memory" in chosen.only:
+        yield "memory", {"name": LARGE.name, **alone(LARGE)}
+    if "growth" in chosen.only:
+        yield "growth", [growth.sweep(name) for name in growth.SWEEPS]
+    facts = environment()
+    yield "versions", {**facts["versions"], "torch": metadata.version("torch")}
+    yield "hardware", facts["hardware"]
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts (all but memory)")
+    parser.add_argument("--full", action="store_true", help="larger slices of the same work; about two hours")
+    parser.add_argument("--seconds", type=float, default=6, help="of turns for each workload, two turns at least (6)")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of both sides, on a GPU (float32)"
+    )
+    parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,72 @@
+"""The measurements as Markdown, for a terminal and for a README alike."""
+
+
+def golden(found: dict[str, float]) -> str:
+    said = ", ".join(f"{side} {deviation:.0e}" for side, deviation in found.items())
+    return f"Largest relative deviation from the published loss and image gradient: {said}."
+
+
+def progress(row: dict) -> str:
+    return f"  {row['name']}: {row['ours']['median']:.3g} s, peer {_ratio(row, 'peer')}, tuned {_ratio(row, 'tuned')}"
+
+
+def report(result: dict) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    parts = [f"{result['hardware']}; {versions}; {result['minutes']} min"]
+    if result["rows"]:
+        parts.append(comparison(result["rows"]))
+    if "start" in result:
+        parts.append(table(("from the command to the first step", "seconds"), result["start"].items()))
+    if "growth" in result:
+        parts.append(growth(result["growth"]))
+    if "memory" in result:
+        large = result["memory"]
+        parts.append(f"{large['name']}: {large['peak_gib']} GiB at most, {large['seconds']} s with compiling it")
+    return "\n" + "\n\n".join(parts)
+
+
+def comparison(rows: list[dict]) -> str:
+    head = ("work", "ours, s", "peer, s", "tuned, s", "peer / ours", "tuned / ours")
+    head += ("GFLOP/s", "of matmul", "GiB: ours, peer, tuned")
+    return table(
+        head,
+        (
+            (
+                row["name"],
+                *(f"{row[side]['median']:.3g}" for side in ("ours", "peer", "tuned")),
+                _ratio(row, "peer"),
+                _ratio(row, "tuned"),
+                f"{row['gflops']:.0f}",
+                f"{100 * row['fraction']:.0f} %",
+                ", ".join(f"{row[side]['peak_gib']:.1f}" for side in ("ours", "peer", "tuned")),
+            )
+            for row in rows
+        ),
+    )
+
+
+def growth(sweeps: list[dict]) -> str:
+    head = ("a step against", "sizes", "seconds", "exponent", "of the operations")
+    return table(
+        head,
+        (
+            (
+                row["grows"],
+                ", ".join(map(str, row["sizes"])),
+                ", ".join(f"{value:.3g}" for value in row["seconds"]),
+                f"{row['exponent']:.2f}",
+                f"{row['theory']:.2f}",
+            )
+            for row in sweeps
+        ),
+    )
+
+
+def table(head: tuple[str, ...], rows) -> str:
+    lines = [head, ("---",) + ("---:",) * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _ratio(row: dict, side: str) -> str:
+    spread = row[f"{side}/ours"]
+    return f"{spread['median']:.2f} ({spread['least']:.2f}-{spread['greatest']:.2f})"

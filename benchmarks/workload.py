@@ -1,0 +1,81 @@
+"""What is timed: plain descriptions that both sides turn into a program, and how many operations each needs."""
+
+import dataclasses
+import json
+from typing import Literal
+
+SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+PRECISIONS = ("float32", "tensorfloat32")  # of matrix products and convolutions on a GPU
+PER_CLASS = 6000  # training images of a class, as MNIST has
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """One piece of work on random images of a dataset's shape.
+
+    `step`: one comparison of all classes and one update of the images. `outer`: `matches` comparisons, each but the last
+    followed by `epochs` of training on the condensed images; with one match, that training follows it. `students`:
+    `students` networks trained for `epochs` with the augmentation of digits, each tested on `test` images. `start`:
+    loading the data and one step, from the start of the process.
+    """
+
+    kind: Literal["step", "outer", "students", "start"]
+    shape: str = "mnist"
+    width: int = 128
+    ipc: int = 1
+    classes: int = 10
+    real: int = 256
+    matches: int = 1
+    epochs: int = 0
+    students: int = 0
+    test: int = 0
+    precision: str = PRECISIONS[0]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return SHAPES[self.shape]
+
+    @property
+    def name(self) -> str:
+        size = f"{self.shape} ConvNet-{self.width} ipc {self.ipc}"
+        if self.kind == "step":
+            return f"step, {size}, {self.classes} classes x {self.real}"
+        if self.kind == "outer":
+            return f"outer, {size}, {self.matches} matches, {self.inner_epochs} epochs"
+        if self.kind == "students":
+            return f"students, {size}, {self.students} x {self.epochs} epochs, {self.test} tested"
+        return f"start, {size}"
+
+    @property
+    def inner_epochs(self) -> int:
+        return max(self.matches - 1, 1) * self.epochs
+
+    def dump(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+
+def gigaflops(work: Workload) -> float:
+    """Operations of the direct algorithm, in units of 1e9: what both sides would do without any shortcut.
+
+    A convolution of `f` operations takes `f` forward and `f` for each of its two transposes; the first layer's image
+    gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`.
+    """
+    first, rest = _forward_flops(work)
+    gradient = 3 * (first + rest) - first
+    images = work.ipc * work.classes
+    matching = work.real * work.classes * gradient + images * 7 * (first + rest)
+    total = {
+        "step": matching,
+        "start": matching,
+        "outer": work.matches * matching + work.inner_epochs * images * gradient,
+        "students": work.students * (work.epochs * images * gradient + work.test * (first + rest)),
+    }
+    return total[work.kind] / 1e9
+
+
+def _forward_flops(work: Workload) -> tuple[int, int]:
+    """Multiplications and additions of the first convolution and of the other layers, for one image."""
+    channels = work.image_shape[-1]
+    first = 2 * 32 * 32 * 9 * channels * work.width
+    convolutions = 2 * (16 * 16 + 8 * 8) * 9 * work.width**2
+    return first, convolutions + 2 * 4 * 4 * work.width * work.classes
