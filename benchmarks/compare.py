@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 
 from benchmarks.workload import Workload, gigaflops
@@ -19,7 +20,7 @@ SIDES = {"ours": ("ours", SHARED), "peer": ("peer", {}), "tuned": ("peer", TUNED
 class Worker:
     """A process that does one workload whenever it is told to, and once at its start to warm up."""
 
-    def __init__(self, side: str, work: Workload, environment: dict | None = None):
+    def __init__(self, side: str, work: Workload, environment: dict | None = None, checkout: Path | None = None):
         program, settings = SIDES[side]
         command = [sys.executable, "-m", "benchmarks.worker", program, work.dump()]
         self._process = subprocess.Popen(
@@ -28,6 +29,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **settings, **(environment or {})},
+            cwd=checkout,
         )
         self.begin()
 
@@ -54,12 +56,12 @@ class Worker:
 
 
 @contextmanager
-def warm(workers: dict[str, Worker]) -> Iterator[dict[str, Worker]]:
+def warm(workers: dict[str, Worker]) -> Iterator[None]:
     """Workers that have started and warmed up beside each other, and end with the block."""
     try:
         for worker in workers.values():
             worker.answer()
-        yield workers
+        yield
     finally:
         for worker in workers.values():
             worker.close()
@@ -75,10 +77,17 @@ def alone(work: Workload) -> dict:
     return {"seconds": round(found["seconds"], 1), "peak_gib": round(found["peak_bytes"] / 2**30, 2)}
 
 
-def compare(work: Workload, sides: tuple[str, ...], seconds: float) -> dict:
-    """Every side does the work in turn, for about so many seconds: twice at least and five times at most."""
-    answers = {side: [] for side in sides}
-    with warm({side: Worker(side, work) for side in sides}) as workers:
+def compare(work: Workload, seconds: float, against: Path | None = None) -> dict:
+    """Every side does the work in turn, for about so many seconds: twice at least and five times at most.
+
+    The sides are ours and the two peers, or ours and another checkout of this repository.
+    """
+    if against:
+        workers = {"ours": Worker("ours", work), "other": Worker("ours", work, checkout=against)}
+    else:
+        workers = {side: Worker(side, work) for side in SIDES}
+    answers = {side: [] for side in workers}
+    with warm(workers):
         began = time.perf_counter()
         for turn in range(5):
             if turn >= 2 and time.perf_counter() - began > seconds:

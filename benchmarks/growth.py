@@ -1,38 +1,35 @@
-"""How the cost of a step grows with the work: times at a few sizes and the exponent of a power law through them."""
+"""How the cost of a step grows with the work: the exponent between a small step and one that is larger in one respect."""
 
+import dataclasses
 import math
 from statistics import median
 
 from benchmarks import ours
 from benchmarks.workload import Workload, gigaflops
 
-# What grows -> its sizes, beside settings at which the whole sweep takes a minute or two on two cores.
-SWEEPS = {
-    "classes": ((10, 30, 100), {"width": 32, "real": 64}),
-    "ipc": ((1, 10, 50), {"width": 32, "real": 64, "classes": 2}),
-    "real": ((64, 192, 512), {"width": 32, "classes": 2}),
-    "width": ((32, 90, 256), {"real": 64, "classes": 2}),
-}
+BASE = Workload("step", width=32, ipc=1, classes=10, real=64)
+GROWN = {"classes": 100, "ipc": 50, "real": 512, "width": 256}
+TURNS = 3
 
 
-def sweep(name: str) -> dict:
-    """Medians of the step time, its exponent and that of the number of operations, both by least squares in logarithms."""
-    sizes, settings = SWEEPS[name]
-    works = [Workload("step", **{**settings, name: size}) for size in sizes]
-    clocks = [ours.prepare(work) for work in works]
-    turns = [[clock() for clock in clocks] for _ in range(4)][1:]  # the first compiles
-    seconds = [median(found) for found in zip(*turns)]
-    return {
-        "grows": name,
-        "sizes": list(sizes),
-        "seconds": [round(value, 4) for value in seconds],
-        "exponent": round(_slope(sizes, seconds), 2),
-        "theory": round(_slope(sizes, [gigaflops(work) for work in works]), 2),
-        "settings": settings,
-    }
+def measure() -> list[dict]:
+    """For each respect: the two sizes, their medians, the exponent of the time and that of the number of operations."""
+    works = {"base": BASE} | {name: dataclasses.replace(BASE, **{name: size}) for name, size in GROWN.items()}
+    clocks = {name: ours.prepare(work) for name, work in works.items()}
+    turns = [{name: clock() for name, clock in clocks.items()} for _ in range(TURNS + 1)][1:]  # the first compiles
+    seconds = {name: median(turn[name] for turn in turns) for name in clocks}
+    return [
+        {
+            "grows": name,
+            "sizes": [getattr(BASE, name), size],
+            "seconds": [round(seconds["base"], 4), round(seconds[name], 4)],
+            "exponent": _exponent(getattr(BASE, name), size, seconds["base"], seconds[name]),
+            "of_operations": _exponent(getattr(BASE, name), size, gigaflops(BASE), gigaflops(works[name])),
+        }
+        for name, size in GROWN.items()
+    ]
 
 
-def _slope(sizes, values):
-    x, y = [math.log(size) for size in sizes], [math.log(value) for value in values]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y)) / sum((a - mean_x) ** 2 for a in x)
+def _exponent(small, large, cost_of_small, cost_of_large):
+    """p, where cost goes as size to the power p."""
+    return round(math.log(cost_of_large / cost_of_small) / math.log(large / small), 2)

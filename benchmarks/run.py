@@ -20,18 +20,13 @@ from benchmarks.compare import alone, compare
 from benchmarks.workload import PRECISIONS, Workload
 from experiments.report import environment
 
-_WIDE = {"width": 128, "classes": 2}  # two of ten classes: both sides take them one after another
-
 DEFAULT = {
     "step": (
         Workload("step", "mnist", 128, ipc=1),
         Workload("step", "mnist", 32, ipc=1),
         Workload("step", "mnist", 32, ipc=10),
         Workload("step", "cifar10", 32, ipc=1),
-        Workload("step", "cifar10", 32, ipc=10),
-        Workload("step", "mnist", ipc=10, **_WIDE),
-        Workload("step", "cifar10", ipc=1, **_WIDE),
-        Workload("step", "cifar10", ipc=10, **_WIDE),
+        Workload("step", "cifar10", 128, ipc=10, classes=2),  # both sides take classes one after another
     ),
     # A fortieth: as much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs.
     "outer": (Workload("outer", ipc=10, real=64, epochs=11),),
@@ -54,7 +49,7 @@ PARTS = (*DEFAULT, "start", "growth", "memory")
 
 def main(argv: list[str]) -> None:
     chosen = parse(argv)
-    if importlib.util.find_spec("torch") is None:
+    if not chosen.against and importlib.util.find_spec("torch") is None:
         sys.exit("error: the peer needs PyTorch: pip install -e '.[bench]'")
     began = time.perf_counter()
     result = {"command": " ".join(["python -m benchmarks.run", *argv]), "rows": []}
@@ -72,19 +67,19 @@ def main(argv: list[str]) -> None:
 
 def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """One part of the result after another: its name and what was found."""
-    yield "golden", golden.check_in_processes(("ours", "peer"))
+    yield "golden", golden.check_in_processes(("ours",) if chosen.against else ("ours", "peer"))
     for part, works in (FULL if chosen.full else DEFAULT).items():
         for work in works if part in chosen.only else ():
             work = dataclasses.replace(work, precision=chosen.precision)
-            yield "rows", compare(work, ("ours", "peer", "tuned"), chosen.seconds)
+            yield "rows", compare(work, chosen.seconds, chosen.against)
     if "start" in chosen.only:
         yield "start", start.measure()
     if "memory" in chosen.only:
         yield "memory", {"name": LARGE.name, **alone(LARGE)}
     if "growth" in chosen.only:
-        yield "growth", [growth.sweep(name) for name in growth.SWEEPS]
+        yield "growth", growth.measure()
     facts = environment()
-    yield "versions", {**facts["versions"], "torch": metadata.version("torch")}
+    yield "versions", facts["versions"] | ({} if chosen.against else {"torch": metadata.version("torch")})
     yield "hardware", facts["hardware"]
 
 
@@ -96,6 +91,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of both sides, on a GPU (float32)"
     )
+    parser.add_argument("--against", type=Path, help="another checkout of this repository, instead of the peer")
     parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")
     return parser.parse_args(argv)
 

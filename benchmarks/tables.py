@@ -7,7 +7,8 @@ def golden(found: dict[str, float]) -> str:
 
 
 def progress(row: dict) -> str:
-    return f"  {row['name']}: {row['ours']['median']:.3g} s, peer {_ratio(row, 'peer')}, tuned {_ratio(row, 'tuned')}"
+    others = ", ".join(f"{side} {_ratio(row, side)}" for side in sides(row)[1:])
+    return f"  {row['name']}: {row['ours']['median']:.3g} s; relative to it: {others}"
 
 
 def report(result: dict) -> str:
@@ -26,27 +27,34 @@ def report(result: dict) -> str:
 
 
 def comparison(rows: list[dict]) -> str:
-    head = ("work", "ours, s", "peer, s", "tuned, s", "peer / ours", "tuned / ours")
-    head += ("GFLOP/s", "of matmul", "GiB: ours, peer, tuned")
+    names = sides(rows[0])
     return table(
-        head,
+        (
+            "work",
+            *(f"{side}, s" for side in names),
+            *(f"{side} / ours" for side in names[1:]),
+            *("GFLOP/s", "of matmul", "GiB: " + ", ".join(names)),
+        ),
         (
             (
                 row["name"],
-                *(f"{row[side]['median']:.3g}" for side in ("ours", "peer", "tuned")),
-                _ratio(row, "peer"),
-                _ratio(row, "tuned"),
-                f"{row['gflops']:.0f}",
-                f"{100 * row['fraction']:.0f} %",
-                ", ".join(f"{row[side]['peak_gib']:.1f}" for side in ("ours", "peer", "tuned")),
+                *(f"{row[side]['median']:.3g}" for side in names),
+                *(_ratio(row, side) for side in names[1:]),
+                *(f"{row['gflops']:.0f}", f"{100 * row['fraction']:.0f} %"),
+                ", ".join(f"{row[side]['peak_gib']:.1f}" for side in names),
             )
             for row in rows
         ),
     )
 
 
+def sides(row: dict) -> list[str]:
+    """Ours first."""
+    return [name for name, value in row.items() if isinstance(value, dict) and "peak_gib" in value]
+
+
 def growth(sweeps: list[dict]) -> str:
-    head = ("a step against", "sizes", "seconds", "exponent", "of the operations")
+    head = ("a step grows with", "from, to", "seconds", "exponent", "of the operations")
     return table(
         head,
         (
@@ -55,7 +63,7 @@ def growth(sweeps: list[dict]) -> str:
                 ", ".join(map(str, row["sizes"])),
                 ", ".join(f"{value:.3g}" for value in row["seconds"]),
                 f"{row['exponent']:.2f}",
-                f"{row['theory']:.2f}",
+                f"{row['of_operations']:.2f}",
             )
             for row in sweeps
         ),

@@ -33,8 +33,8 @@ def chunk_size(function: Callable, shared: Any, *rows: Any, memory: int | None =
     """How many rows one device should take at a time; the same for the same program on the same machine.
 
     One on a CPU, where a batch of small matrix products is slower than their sequence. Elsewhere as many as fit, by
-    `working_bytes`, into half of `memory` (bytes; the device's own when None), in equal parts if that costs less than half
-    of the chunk.
+    `working_bytes`, into half of `memory` (bytes; the device's own when None), or somewhat fewer, down to half of that, where
+    the chunks are then equal.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
     memory = memory or _device_memory()

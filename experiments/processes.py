@@ -37,12 +37,12 @@ def is_first() -> bool:
 
 
 def on_first(action: Callable[[], None]) -> None:
-    """Acts in the first process alone; what it refuses, all refuse."""
+    """Acts in the first process alone; where it fails, all fail."""
     refused = None
     if is_first():
         try:
             action()
-        except InputError as error:
+        except Exception as error:  # of any kind: the others are waiting
             refused = error
     if any_of(refused is not None):
         raise refused or InputError("The first process cannot go on; it says why.")

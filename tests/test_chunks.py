@@ -4,8 +4,11 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from helpers import TRAJECTORIES, small_data, small_net
 
+import dcjax as dc
 from dcjax import chunks
 
 
@@ -53,3 +56,28 @@ def test_working_bytes_bounds_what_a_compiled_gradient_takes():
     w, x = jnp.zeros((64, 64)), jnp.zeros((512, 64))
     compiled = jax.jit(gradient).lower(w, x).compile().memory_analysis().temp_size_in_bytes
     assert compiled <= chunks.working_bytes(gradient, w, x) <= 8 * np.maximum(compiled, x.nbytes)
+
+
+def test_classes_in_chunks_that_fit_give_the_same_step(monkeypatch):
+    """As on a GPU with room for two of four classes."""
+    data = small_data(4)
+    net = small_net(data, width=4)
+    condenser = dc.condenser(
+        dc.pixels(2), dc.gradient_matching(net), TRAJECTORIES["on_synthetic_untrained"](net), optax.sgd(0.1)
+    )
+    state = condenser.init(jax.random.key(0), data.sample(jax.random.key(2), 4))
+    real = data.sample(jax.random.key(3), 8)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    sizes = []
+
+    def fitting(*args, memory=None):
+        one = chunks.working_bytes(args[0], args[1], *jax.tree.map(lambda x: x[0], args[2:]))
+        sizes.append(chunk_size(*args, memory=memory or 4 * one))
+        return sizes[-1]
+
+    chunk_size = chunks.chunk_size
+    together, _ = jax.jit(condenser.step)(jax.random.key(1), state, real)
+    monkeypatch.setattr(chunks, "chunk_size", fitting)
+    chunked, _ = jax.jit(lambda *args: condenser.step(*args))(jax.random.key(1), state, real)
+    assert sizes == [2]
+    chex.assert_trees_all_close(chunked.syn, together.syn, atol=1e-5)

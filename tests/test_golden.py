@@ -6,8 +6,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 from helpers import golden, golden_params, relative_error
+from jax import lax
 
 import dcjax as dc
+from dcjax import convolution
 from dcjax.parameterizations import class_labels
 from dcjax.training import cross_entropy, fit, flatten
 from dcjax.trajectories import AgedPoint
@@ -41,8 +43,8 @@ def test_logits(published):
     )
 
 
-@pytest.mark.parametrize("name", DISTANCES)
-def test_matching_loss_and_image_gradient(published, name):
+def matching(published, name):
+    """The summed loss and its gradient in the synthetic images."""
     objective = dc.gradient_matching(small_convnet(published), distance=DISTANCES[name])
     point = AgedPoint(golden_params(published), jnp.zeros((), jnp.int32))
     syn, real = (labelled(published[which]) for which in ("synthetic", "real"))
@@ -50,9 +52,35 @@ def test_matching_loss_and_image_gradient(published, name):
     def loss(image):
         return objective.loss(jax.random.key(0), (), point, syn._replace(image=image), real)[0]
 
-    value, gradient = jax.jit(jax.value_and_grad(loss))(syn.image)
+    return jax.jit(jax.value_and_grad(loss))(syn.image)
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_matching_loss_and_image_gradient(published, name):
+    value, gradient = matching(published, name)
     assert value == pytest.approx(published[f"loss_{name}"].sum(), rel=1e-4)
     assert relative_error(gradient, published[f"grad_{name}"]) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("bits", "of_loss", "of_gradient"),
+    [(10, 3e-3, 0.05), (7, 1e-2, 0.15)],
+    ids=["tensorfloat32", "bfloat16"],
+)
+def test_what_a_precision_does_to_the_matching_loss(published, bits, of_loss, of_gradient, monkeypatch):
+    """What `--precision` costs where a device has it: operands, results and cotangents of convolutions are rounded."""
+
+    def rounded(x):
+        return lax.reduce_precision(x, exponent_bits=8, mantissa_bits=bits)
+
+    def convolve(image, kernel, padding):
+        return rounded(convolution.convolve(rounded(image), rounded(kernel), padding))
+
+    monkeypatch.setattr(dc.networks, "convolve", convolve)
+    value, gradient = matching(published, "layerwise_cosine")
+    deviation = relative_error(gradient, published["grad_layerwise_cosine"])
+    assert value == pytest.approx(published["loss_layerwise_cosine"].sum(), rel=of_loss)
+    assert of_gradient / 5 < deviation < of_gradient
 
 
 def test_five_inner_steps(published):

@@ -22,7 +22,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_are_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = configs.parse(shlex.split(command)[3:])
+    config = configs.parse(shlex.split(command, comments=True)[3:])
     assert config.workdir.startswith(f"runs/{config.method}-")
 
 

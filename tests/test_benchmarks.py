@@ -1,0 +1,93 @@
+"""The benchmark times what it says: right results, right work, right count of operations."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import dcjax as dc
+from benchmarks import golden, ours, tables
+from benchmarks.compare import summarise
+from benchmarks.growth import _exponent
+from benchmarks.workload import Workload, _forward_flops, gigaflops
+from dcjax.training import cross_entropy
+
+TINY = {"width": 4, "classes": 2, "real": 4}
+
+
+@pytest.fixture(autouse=True)
+def _no_cache():
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.mark.parametrize("side", ["ours", "peer"])
+def test_a_side_reproduces_the_published_values(side):
+    if side == "peer":
+        pytest.importorskip("torch")
+    assert golden.check(side) <= golden.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        Workload("step", **TINY),
+        Workload("outer", ipc=2, epochs=1, **TINY),
+        Workload("students", students=1, epochs=2, test=8, **TINY),
+    ],
+    ids=lambda work: work.kind,
+)
+@pytest.mark.parametrize("side", ["ours", "peer"])
+def test_every_kind_of_work_can_be_done(work, side):
+    if side == "peer":
+        pytest.importorskip("torch")
+        from benchmarks import peer as program
+    else:
+        program = ours
+    assert program.prepare(work)() > 0
+
+
+@pytest.mark.parametrize("shape", ["mnist", "cifar10"])
+def test_operations_are_those_of_xla_s_direct_convolutions(shape, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    work = Workload("step", shape, width=64)
+    net = dc.network(dc.networks.ConvNet(10, work.width), work.image_shape)
+    params = net.init(jax.random.key(0))
+    batch = dc.Batch(jnp.zeros((1, *work.image_shape)), jnp.eye(10)[:1])
+    loss, (first, rest) = cross_entropy(net), _forward_flops(work)
+
+    def matching(image):
+        return sum(
+            jnp.square(leaf).sum() for leaf in jax.tree.leaves(jax.grad(loss)(params, batch._replace(image=image)))
+        )
+
+    def counted(function, *args):
+        return jax.jit(function).lower(*args).cost_analysis()["flops"]
+
+    assert counted(net.apply, params, batch.image) == pytest.approx(first + rest, rel=0.1)
+    assert counted(jax.grad(loss), params, batch) == pytest.approx(3 * (first + rest) - first, rel=0.1)
+    assert counted(jax.grad(matching), batch.image) == pytest.approx(7 * (first + rest), rel=0.2)
+
+
+def test_the_parts_of_an_outer_iteration_add_up():
+    whole = gigaflops(Workload("outer", ipc=10, matches=10, epochs=50))
+    match, tenth = gigaflops(Workload("step", ipc=10)), gigaflops(Workload("outer", ipc=10, epochs=45))
+    assert whole == pytest.approx(10 * tenth)
+    quarter = gigaflops(Workload("outer", ipc=10, real=64, epochs=11))
+    assert quarter == pytest.approx(tenth / 4, rel=0.05)
+    assert match < tenth
+
+
+def test_ratios_are_of_turns_and_rates_of_the_same_run():
+    work = Workload("step")
+    answers = {
+        "ours": [{"seconds": s, "peak_bytes": 2**30, "limit": 100.0} for s in (1.0, 2.0, 4.0)],
+        "peer": [{"seconds": s, "peak_bytes": 2**31} for s in (3.0, 4.0, 4.0)],
+    }
+    row = summarise(work, answers)
+    assert row["peer/ours"] == {"median": 2.0, "least": 1.0, "greatest": 3.0}
+    assert row["fraction"] == pytest.approx(gigaflops(work) / 2 / 100, abs=0.01)
+    assert "2.00 (1.00-3.00)" in tables.comparison([row])
+
+
+def test_the_exponent_of_a_power_law():
+    assert _exponent(2, 50, 3 * 2**1.7, 3 * 50**1.7) == 1.7
