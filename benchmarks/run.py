@@ -28,8 +28,8 @@ DEFAULT = {
         Workload("step", "cifar10", 32, ipc=1),
         Workload("step", "cifar10", 128, ipc=10, classes=2),  # both sides take classes one after another
     ),
-    # A fortieth: as much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs.
-    "outer": (Workload("outer", ipc=10, real=64, epochs=11),),
+    # As much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs; about a thirtieth.
+    "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
     # A two-hundredth of 20 students: a tenth of the epochs and of the test images, for one.
     "students": (Workload("students", students=1, epochs=100, test=1000),),
 }

@@ -33,14 +33,14 @@ def comparison(rows: list[dict]) -> str:
             "work",
             *(f"{side}, s" for side in names),
             *(f"{side} / ours" for side in names[1:]),
-            *("GFLOP/s", "of matmul", "GiB: " + ", ".join(names)),
+            *("turns", "effective GFLOP/s", "of matmul", "GiB: " + ", ".join(names)),
         ),
         (
             (
                 row["name"],
                 *(f"{row[side]['median']:.3g}" for side in names),
                 *(_ratio(row, side) for side in names[1:]),
-                *(f"{row['gflops']:.0f}", f"{100 * row['fraction']:.0f} %"),
+                *(row["rounds"], f"{row['gflops']:.0f}", f"{100 * row['fraction']:.0f} %"),
                 ", ".join(f"{row[side]['peak_gib']:.1f}" for side in names),
             )
             for row in rows

@@ -37,7 +37,7 @@ def chunk_size(function: Callable, shared: Any, *rows: Any, memory: int | None =
     the chunks are then equal.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
-    memory = memory or _device_memory()
+    memory = memory or device_memory()
     if jax.default_backend() == "cpu":
         return 1
     if memory is None or count == 1:
@@ -51,7 +51,7 @@ def chunk_size(function: Callable, shared: Any, *rows: Any, memory: int | None =
 def working_bytes(function: Callable, *args: Any) -> int:
     """The most bytes alive at once in `function(*args)` if every operation wrote its result to memory.
 
-    An upper bound of what a compiler needs that fuses operations, and known without compiling.
+    An estimate that needs no compilation: fusion makes do with less; what is given and a library's workspace are not counted.
     """
     return _most_alive(jax.make_jaxpr(function)(*args).jaxpr)
 
@@ -81,5 +81,6 @@ def _bytes(variable):
     return getattr(variable.aval, "size", 0) * getattr(getattr(variable.aval, "dtype", None), "itemsize", 0)
 
 
-def _device_memory():
+def device_memory() -> int | None:
+    """Bytes that JAX may take of a device, all devices being alike; None where it does not say, as on a CPU."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")

@@ -6,7 +6,7 @@ cotangent g, with means again over the group,
     d x = r (g * scale - mean(g * scale) - y mean(g * scale * y)),   d scale = sum(g y),   d bias = sum(g).
 
 Every sum is taken per image and channel first, so that both directions are two passes over the activations. What automatic
-differentiation makes of the forward formula takes about twice as long on a CPU (`python -m benchmarks.profile`).
+differentiation makes of the forward formula passes over them more often (benchmarks/README.md says what that cost).
 """
 
 import functools

@@ -32,7 +32,7 @@ class Config:
     workdir: str | None = None
     """Run directory; runs/METHOD-DATASET-IPC when not given."""
     resume: bool = False
-    """Continue the run in the run directory, bit for bit."""
+    """Continue the run in the run directory: bit for bit on as many devices, up to rounding on others."""
     data_dir: str | None = None
     """Where TFDS datasets are prepared (or TFDS_DATA_DIR)."""
     image_size: int | None = None
@@ -118,6 +118,8 @@ class Config:
             raise InputError(f"--devices is all or a number from 1, not {self.devices}.")
         if self.coordinator is None and (self.num_processes, self.process_id) != (None, None):
             raise InputError("--num-processes and --process-id go with --coordinator HOST:PORT, which is missing.")
+        if self.coordinator == "auto" and (self.num_processes, self.process_id) != (None, None):
+            raise InputError("--coordinator auto finds --num-processes and --process-id by itself: leave them out.")
         if self.coordinator in (None, "auto"):
             return
         if ":" not in self.coordinator or self.num_processes is None or self.process_id is None:
@@ -133,7 +135,7 @@ class Config:
 # How a run is started; not part of what it is, so it is neither saved nor repeated by the next start.
 _LAUNCH = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
 
-# Fields that may differ when a run is resumed: they do not change what an iteration does to the images.
+# Fields that may differ when a run is resumed: they change what an iteration does to the images by rounding at most.
 _FREE = {
     *("workdir", "data_dir", "iterations", "num_students", "eval_epochs", "eval_augment", "eval_at", "whole"),
     "checkpoint_every",

@@ -201,10 +201,10 @@ def save_condensed(
     job: Job, directory: RunDirectory, state: dc.CondenserState, accuracy: dict[str, dict] | None = None
 ) -> None:
     """Writes `condensed.npz` and the pictures; `accuracy` is added to the file once it is known."""
+    config = job.config
+    batch = _decoded(job, state)  # by all processes, as everything that is computed
     if not is_first():
         return
-    config = job.config
-    batch = _decoded(job, state)
     meta = {
         "method": config.method,
         "dataset": config.dataset,

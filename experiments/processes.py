@@ -1,5 +1,6 @@
 """Several processes that do one run together: all compute, the first alone writes, and all stop together."""
 
+import hashlib
 from collections.abc import Callable
 
 import jax
@@ -46,6 +47,19 @@ def on_first(action: Callable[[], None]) -> None:
             refused = error
     if any_of(refused is not None):
         raise refused or InputError("The first process cannot go on; it says why.")
+
+
+def check_same(what: dict[str, object]) -> None:
+    """All processes must see the same of everything in `what`: they compute one program together."""
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    digests = [int(hashlib.sha256(repr(value).encode()).hexdigest()[:7], 16) for value in what.values()]
+    everywhere = multihost_utils.process_allgather(np.array(digests, np.int32))
+    different = [name for name, seen in zip(what, everywhere.T) if len(set(seen.tolist())) > 1]
+    if different:
+        raise InputError(f"The processes differ in {', '.join(different)}: start all with the same.")
 
 
 def any_of(flag: bool) -> bool:

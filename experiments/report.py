@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dcjax.sharding import device_count
 from experiments.config import Config, published
 from experiments.processes import is_first
 
@@ -87,7 +88,8 @@ def environment() -> dict:
     return {
         "versions": {name: metadata.version(name) for name in ("dcjax", "jax", "jaxlib", "flax", "optax")},
         "python": platform.python_version(),
-        "hardware": f"{jax.device_count()} x {device.device_kind} ({cpu_name()})",
+        "hardware": f"{device_count()} x {device.device_kind} ({cpu_name()})",
+        "processes": jax.process_count(),
         "peak_memory_gib": round(memory.get("peak_bytes_in_use", _peak_host_bytes()) / 2**30, 2),
     }
 

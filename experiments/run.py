@@ -5,6 +5,7 @@ python -m experiments.run --method dc --dataset mnist --ipc 10 --workdir runs/dc
 python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 5
 """
 
+import dataclasses
 import shlex
 import sys
 
@@ -13,6 +14,7 @@ import jax
 import dcjax as dc
 from dcjax import sharding
 from dcjax.checkpoint import Checkpoints
+from dcjax.chunks import device_memory
 from dcjax.data.cache import cache_dir
 from experiments import config as configs
 from experiments import job as jobs
@@ -31,6 +33,8 @@ def main(argv: list[str]) -> int:
     except Stopped as stopped:
         print(f"Stopped by {stopped}. {stopped.advice}", file=sys.stderr)
         return stopped.exit_code
+    except KeyboardInterrupt:  # before there was anything to save, or a second time
+        return 130
     return 0
 
 
@@ -48,10 +52,18 @@ def condense_and_evaluate(config: configs.Config, stop: StopRequest) -> None:
     stop.check()
     job = jobs.prepare(config, data)
     directory = workdir.RunDirectory(config.workdir)
+    processes.check_same(
+        {
+            "their settings": configs.dump(config),
+            "the training data": data.fingerprint(),
+            "what --workdir holds": directory.checkpoint_names(),
+            "their devices": (jax.local_devices()[0].device_kind, device_memory()),
+        }
+    )
     processes.on_first(lambda: workdir.open_run(directory, config, data))
     stop.advice = f"Continue with: python -m experiments.run --resume --workdir {shlex.quote(config.workdir)}"
     say(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
-    say("  ".join(f"{name}={value}" for name, value in configs.dump(config).items()), style="dim")
+    say("  ".join(f"{name}={value}" for name, value in dataclasses.asdict(config).items()), style="dim")
     with Checkpoints(directory.checkpoints) as checkpoints:
         state, timing = jobs.condense(job, directory, checkpoints, stop)
     jobs.save_condensed(job, directory, state)

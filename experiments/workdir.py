@@ -22,6 +22,10 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self._metrics = self.path / "metrics.jsonl"
 
+    def checkpoint_names(self) -> list[str]:
+        """The iterations that a resumed run could start from."""
+        return sorted(path.name for path in self.checkpoints.glob("*") if path.name.isdigit())
+
     def log(self, **metrics: float) -> None:
         if not is_first():
             return

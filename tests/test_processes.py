@@ -27,12 +27,12 @@ def start(run, *arguments, devices=1):
     )
 
 
-def start_two(run, *arguments):
+def start_two(run, *arguments, each=((), ())):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         where = f"localhost:{free.getsockname()[1]}"
     place = ("--coordinator", where, "--num-processes", "2", "--process-id")
-    return [start(run, *arguments, *place, str(i)) for i in range(2)]
+    return [start(run, *arguments, *each[i], *place, str(i)) for i in range(2)]
 
 
 def finish(*processes):
@@ -45,6 +45,13 @@ def finish(*processes):
     for process, (_, err) in zip(processes, said):
         assert process.returncode == 0, err
     return [out for out, _ in said]
+
+
+def fail(*processes):
+    """What they complained of, after all of them refused."""
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2] * len(processes), said
+    return said
 
 
 def images(run):
@@ -88,27 +95,31 @@ def test_a_signal_to_one_process_stops_both_and_fewer_devices_go_on(alone, tmp_p
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, said
     done = max(int(path.name) for path in (run / "checkpoints").iterdir())
+    finish(*start_two(run, "--resume", "--iterations", str(done + 1)))
     finish(start(run, "--resume", "--iterations", str(done + 2)))
     straight = tmp_path / "straight"
     finish(start(straight, "--iterations", str(done + 2)))
     np.testing.assert_allclose(images(run), images(straight), atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("before", "after"), [(4, 1), (1, 3)])
-def test_killed_and_resumed_on_another_number_of_devices_continues(before, after, alone, tmp_path):
+def test_killed_and_resumed_on_another_number_of_devices_continues(alone, tmp_path):
     run = tmp_path / "run"
-    process = start(run, "--checkpoint-every", "1", devices=before)
+    process = start(run, "--checkpoint-every", "1", devices=4)
     wait_for(run / "checkpoints" / "4", [process])
     process.kill()
     process.communicate()
     assert len((run / "metrics.jsonl").read_text().splitlines()) < 12
-    finish(start(run, "--resume", devices=after))
+    finish(start(run, "--resume", devices=3))
     np.testing.assert_allclose(images(run), images(alone), atol=TOLERANCE)
 
 
+def test_processes_with_other_settings_are_refused(tmp_path):
+    with_seed = [("--seed", "1"), ("--seed", "2")]
+    said = fail(*start_two(tmp_path / "run", each=with_seed))
+    assert all("The processes differ in their settings" in err for err in said)
+
+
 def test_what_the_first_process_refuses_all_refuse(alone, tmp_path):
-    processes = start_two(alone)
-    said = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [2, 2], said
+    said = fail(*start_two(alone))
     assert "is not empty" in said[0]
     assert "first process" in said[1]

@@ -11,6 +11,7 @@ import pytest
 from helpers import OBJECTIVES, TRAJECTORIES, small_data, small_net
 
 import dcjax as dc
+from dcjax import chunks
 from dcjax.chunks import map_in_chunks
 from dcjax.sharding import across, device_count, over_devices, replicate
 
@@ -96,3 +97,33 @@ def test_a_map_inside_a_map_over_devices_stays_on_its_device():
 def test_a_number_of_devices_that_is_not_there_is_refused(count):
     with pytest.raises(dc.InputError, match="4"):
         across(count)
+
+
+def rows_per_device(monkeypatch):
+    """Collects how many rows `map_in_chunks` is given on each device."""
+    seen = []
+
+    def counted(function, shared, *rows, **options):
+        seen.append(jax.tree.leaves(rows)[0].shape[0])
+        return chunk_size(function, shared, *rows, **options)
+
+    chunk_size = chunks.chunk_size
+    monkeypatch.setattr(chunks, "chunk_size", counted)
+    return seen
+
+
+def test_a_device_takes_its_share_of_the_classes_and_of_the_students(monkeypatch):
+    data = small_data(7, size=16)
+    net = small_net(data, width=4)
+    condenser = dc.condenser(
+        dc.pixels(2), dc.gradient_matching(net), TRAJECTORIES["on_synthetic_untrained"](net), optax.sgd(0.1)
+    )
+    real = data.sample(jax.random.key(2), 4)
+    state = condenser.init(jax.random.key(0), real)
+    seen = rows_per_device(monkeypatch)
+    with across(4):
+        jax.eval_shape(condenser.step, jax.random.key(1), state, real)
+        assert seen == [2]  # of 7 classes
+        seen.clear()
+        dc.evaluate(jax.random.key(1), net, real, data.test, recipe=dc.dc_recipe(0), num_students=4)
+        assert seen == [1]
