@@ -24,7 +24,6 @@ DEFAULT = {
     "step": (
         Workload("step", "mnist", 128, ipc=1),
         Workload("step", "mnist", 32, ipc=1),
-        Workload("step", "mnist", 32, ipc=10),
         Workload("step", "cifar10", 32, ipc=1),
         Workload("step", "cifar10", 128, ipc=10, classes=2),  # both sides take classes one after another
     ),
