@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import golden, growth, start, tables
 from benchmarks.compare import alone, compare
 from benchmarks.workload import PRECISIONS, Workload
-from experiments.report import environment
+from experiments.output import environment
 
 DEFAULT = {
     "step": (

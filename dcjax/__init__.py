@@ -2,7 +2,7 @@
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
 under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other. Of the table that the
-library is built for, DC is here and the rest is planned:
+library is built for, DC, DSA and DM are here and the rest is planned:
 
     method           what is learned       what is compared                              where
     DD               pixels                unrolled (learned rate)                       fresh
@@ -28,10 +28,14 @@ library is built for, DC is here and the rest is planned:
 """
 
 from dcjax import augment as augment
+from dcjax import coresets as coresets
 from dcjax import data as data
 from dcjax import distances as distances
+from dcjax import foreign as foreign
 from dcjax import networks as networks
+from dcjax import ranking as ranking
 from dcjax import sharding as sharding
+from dcjax.artifact import Condensed as Condensed
 from dcjax.artifact import load_condensed as load_condensed
 from dcjax.artifact import save_condensed as save_condensed
 from dcjax.base import Batch as Batch
@@ -43,16 +47,21 @@ from dcjax.base import Learned as Learned
 from dcjax.base import Network as Network
 from dcjax.base import Objective as Objective
 from dcjax.base import Parameterization as Parameterization
+from dcjax.base import Syn as Syn
 from dcjax.base import Trajectory as Trajectory
 from dcjax.condense import condenser as condenser
 from dcjax.condense import iteration as iteration
-from dcjax.evaluate import Recipe as Recipe
-from dcjax.evaluate import dc_recipe as dc_recipe
 from dcjax.evaluate import evaluate as evaluate
 from dcjax.evaluate import evaluate_each as evaluate_each
 from dcjax.networks import network as network
+from dcjax.objectives import distribution_matching as distribution_matching
 from dcjax.objectives import gradient_matching as gradient_matching
 from dcjax.parameterizations import from_noise as from_noise
 from dcjax.parameterizations import from_real as from_real
 from dcjax.parameterizations import pixels as pixels
+from dcjax.recipes import Recipe as Recipe
+from dcjax.recipes import dc_recipe as dc_recipe
+from dcjax.recipes import dsa_recipe as dsa_recipe
+from dcjax.recipes import idc_recipe as idc_recipe
+from dcjax.trajectories import fresh as fresh
 from dcjax.trajectories import on_synthetic as on_synthetic

@@ -18,7 +18,7 @@ from dcjax.data import Dataset
 from dcjax.data.cache import read_npz, write_npz
 
 FORMAT = "dcjax-condensed-1"
-_REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
+REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
 
 
 class Condensed(NamedTuple):
@@ -30,6 +30,12 @@ class Condensed(NamedTuple):
     std: tuple[float, ...]
     compact: dict[str, np.ndarray]
     meta: dict[str, Any]
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The images in pixel space, [K, M, H, W, C]; learned ones may leave [0, 1]."""
+        mean, std = (np.array(x, np.float32) for x in (self.mean, self.std))
+        return np.asarray(self.batch.image) * std + mean
 
 
 def save_condensed(path: Path, batch: Batch, syn: Syn, data: Dataset, meta: dict[str, Any]) -> None:
@@ -62,11 +68,11 @@ def load_condensed(path: Path) -> Condensed:
     """
     path = Path(path)
     arrays = read_npz(path)
-    missing = [name for name in _REQUIRED if name not in arrays]
+    missing = [name for name in REQUIRED if name not in arrays]
     if missing:
         raise InputError(f"{path} is not a condensed set of dcjax: it has no {', '.join(missing)}.")
     meta = _check_content(path, arrays)
-    if not all(np.isfinite(arrays[name]).all() for name in ("images", "labels")):
+    if not all(np.isfinite(arrays[name]).all() for name in ("images", "labels", "mean", "std")):
         raise InputError(f"{path} holds values that are not finite: the run that made it diverged, make it again.")
     names = tuple(str(name) for name in arrays["class_names"])
     image = (arrays["images"] - arrays["mean"]) / arrays["std"]
@@ -81,15 +87,17 @@ def _check_content(path, arrays):
     try:
         meta = json.loads(str(arrays["meta"]))
     except ValueError:
-        meta = {}
-    images, labels, classes = arrays["images"], arrays["labels"], len(np.atleast_1d(arrays["class_names"]))
+        meta = None
+    images, labels, classes = arrays["images"], arrays["labels"], arrays["class_names"].size
     fits = (
         (images.ndim, labels.shape) == (4, (len(images), classes))
+        and arrays["class_names"].shape == (classes,)
+        and min(len(images), classes) > 0
         and len(images) % classes == 0
         and arrays["mean"].shape == arrays["std"].shape == images.shape[-1:]
         and all(np.issubdtype(arrays[name].dtype, np.floating) for name in ("images", "labels", "mean", "std"))
     )
-    if not fits or meta.get("format") != FORMAT:
+    if not fits or not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(
             f"{path} is not a condensed set of dcjax ({FORMAT}), or parts of it do not fit: make it again."
         )

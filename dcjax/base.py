@@ -23,6 +23,7 @@ Hyper = Any  # the learned inner-loop hyperparameters of an objective; `()` for 
 Point = Any  # a trajectory's state; it always has a field `params`
 Metrics = dict[str, Array]
 Augmentation = Callable[[Key], Callable[[Array], Array]]  # one draw, then a deterministic image -> image
+Mixing = Callable[[Key], Callable[["Batch"], "Batch"]]  # one draw, then a deterministic flat batch -> batch
 Distance = Callable[[Params, Params], Array]  # two trees of one structure -> a scalar
 Loss = Callable[[Params, "Batch"], Array]
 

@@ -1,4 +1,4 @@
-"""One stride-1 convolution, written for the backend that runs it, and differentiable in reverse as often as one likes.
+"""One convolution, written for the backend that runs it, and differentiable in reverse as often as one likes.
 
 XLA's own convolution is slow on a CPU inside a loop and slower still in its derivatives. There, a 3x3 kernel over many
 channels is computed by Winograd's minimal filtering F(2x2, 3x3) (Lavin & Gray, 2016; 2.25 times fewer multiplications), any
@@ -9,7 +9,8 @@ convolution of `x` [B, H, W, C] with `k` [h, w, C, O] and `<., .>` the inner pro
 
     <x * k, g> = <x, g * flip(k)> = <k, weight_gradient(x, g)>,
 
-so the pair below is closed under differentiation and no derivative of any order scatters into an image.
+so at stride 1 the pair below is closed under differentiation and no derivative of any order scatters into an image. Longer
+strides are rare in a network: patches and one matrix product, differentiated as they are.
 """
 
 import functools
@@ -30,21 +31,25 @@ _OUTPUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
 _KERNEL_2D = np.kron(_KERNEL, _KERNEL).astype(np.float32)  # [16, 9]
 
 
-def convolve(image: Array, kernel: Array, padding: int) -> Array:
-    """Cross-correlates `image` [B, H, W, C] with `kernel` [h, w, C, O] at stride 1, zero-padded on all four sides."""
-    if jax.default_backend() == "cpu":
+def convolve(image: Array, kernel: Array, padding: int, stride: int = 1) -> Array:
+    """Cross-correlates `image` [B, H, W, C] with `kernel` [h, w, C, O], zero-padded by `padding` on all four sides.
+
+    Returns:
+        [B, H', W', O] with H' = (H + 2 padding - h) // stride + 1, and W' likewise.
+    """
+    if jax.default_backend() != "cpu":
+        margins, layout = [(padding, padding)] * 2, ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(image, kernel, (stride, stride), margins, dimension_numbers=layout)
+    if stride == 1:
         return _convolve(image, kernel, (padding, padding))
-    return lax.conv_general_dilated(
-        image, kernel, (1, 1), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return _product(_patches(image, kernel.shape[:2], (padding, padding), stride), kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve(image, kernel, padding):
     if _is_winograd(kernel.shape[:2], *kernel.shape[2:]):
         return _winograd_convolve(image, kernel, padding)
-    patches = _patches(image, kernel.shape[:2], padding)
-    return _matmul(patches, kernel.reshape(-1, kernel.shape[-1]))
+    return _product(_patches(image, kernel.shape[:2], padding), kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -87,12 +92,16 @@ _weight_gradient.defvjp(
 )
 
 
-def _patches(image, window, padding):
+def _patches(image, window, padding, stride=1):
     """[B, H, W, C] -> [B, H', W', h*w*C]."""
     image = _pad(image, [(p, p) for p in padding])
     height, width = (size - w + 1 for size, w in zip(image.shape[1:3], window))
-    rows = [image[:, i : i + height] for i in range(window[0])]
-    return jnp.concatenate([row[:, :, j : j + width] for row in rows for j in range(window[1])], axis=-1)
+    rows = [image[:, i : i + height : stride] for i in range(window[0])]
+    return jnp.concatenate([row[:, :, j : j + width : stride] for row in rows for j in range(window[1])], axis=-1)
+
+
+def _product(patches, kernel):
+    return _matmul(patches, kernel.reshape(-1, kernel.shape[-1]))
 
 
 def _is_winograd(window, *channels):

@@ -8,53 +8,13 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import lax
 
-from dcjax.augment import identity
-from dcjax.base import Array, Augmentation, Batch, Key, Network, Params
+from dcjax.base import Array, Batch, Key, Network, Params
 from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
+from dcjax.recipes import Recipe, dc_recipe
 from dcjax.sharding import device_count
-from dcjax.training import cross_entropy, default_micro_batch, fit, flatten
-
-_TEST_BATCH = 500
-
-
-class Phase(NamedTuple):
-    """Some epochs under one optimizer."""
-
-    optimizer: optax.GradientTransformation
-    epochs: int
-
-
-class Recipe(NamedTuple):
-    """How a student is trained: phases one after the other, each with an optimizer that starts afresh."""
-
-    phases: tuple[Phase, ...]
-    batch_size: int
-    augment: Augmentation
-    description: str = ""  # for whoever trains on the set elsewhere
-
-
-@functools.cache
-def dc_recipe(epochs: int = 300, augment: Augmentation = identity, learning_rate: float = 0.01) -> Recipe:
-    """DC's evaluation: SGD, momentum 0.9, weight decay 5e-4, batch 256, a tenth of the rate from half-way.
-
-    The published loop runs `epochs` + 1 epochs and starts a new optimizer after the (`epochs` // 2 + 2)-th; so does this.
-    The paper takes 300 epochs without augmentation and 1000 with it.
-    """
-
-    def sgd(rate):
-        return optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(rate, momentum=0.9))
-
-    first = min(epochs // 2 + 2, epochs + 1)
-    phases = (Phase(sgd(learning_rate), first), Phase(sgd(learning_rate / 10), epochs + 1 - first))
-    description = (
-        f"SGD, batch 256, momentum 0.9, weight decay 5e-4, rate {learning_rate} for {first} epochs and a tenth of it, with "
-        f"momentum from zero, for {phases[1].epochs}"
-    )
-    return Recipe(phases, 256, augment, description)
+from dcjax.training import cross_entropy, fit, flatten, map_images, steps_per_epoch
 
 
 def evaluate(
@@ -121,10 +81,11 @@ class _Student(NamedTuple):
                 cross_entropy(self.net),
                 params,
                 condensed,
-                phase.optimizer,
+                phase.optimizer(steps_per_epoch(condensed.image.shape[0], self.recipe.batch_size)),
                 epochs=phase.epochs,
                 batch_size=self.recipe.batch_size,
                 augment=self.recipe.augment,
+                mix=self.recipe.mix,
             )
         is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
         return jnp.where(is_finite, accuracy(self.net, params, test), jnp.nan)
@@ -149,15 +110,5 @@ def _scores(student, shared, *rows):
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:
     """The share of a split's images that the network classifies correctly."""
-    total = test.image.shape[0]
-    size = default_micro_batch() or _TEST_BATCH
-    count = -(-total // size)
-    padding = count * size - total
-    image = jnp.pad(test.image, [(0, padding)] + [(0, 0)] * 3).reshape(count, size, *test.image_shape)
-    label = np.pad(test.label, (0, padding), constant_values=-1).reshape(count, size)  # no prediction is -1
-
-    def count_correct(part):
-        image, label = part
-        return (net.apply(params, test.normalise(image)).argmax(-1) == label).sum()
-
-    return lax.map(count_correct, (image, label)).sum() / total
+    predicted = map_images(lambda image: net.apply(params, test.normalise(image)).argmax(-1), test.image)
+    return (predicted == test.label).mean()

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from dcjax.augment import identity
-from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective
+from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective, Params
 from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
-from dcjax.training import batch_gradient, cross_entropy
+from dcjax.training import batch_gradient, cross_entropy, map_images
 
 
 def gradient_matching(
@@ -31,20 +32,48 @@ def gradient_matching(
     """
     loss = cross_entropy(net)
 
-    def class_loss(syn, params, key, real):
+    def class_loss(params, syn, real):
+        return distance(jax.grad(loss)(params, syn), batch_gradient(loss, params, real))
+
+    return _class_by_class(class_loss, augment)
+
+
+def distribution_matching(net: Network, *, augment: Augmentation = identity) -> Objective:
+    """DM's objective: both sets should have the same mean in the network's feature space (Zhao & Bilen 2023).
+
+        sum over classes k of  | mean features(params, syn_k) - mean features(params, real_k) |^2
+
+    Args:
+        net: its `features`, flattened, are compared; DM takes a network that was never trained (`fresh`).
+        augment: siamese: one draw per class, applied to every image of both sets.
+
+    Returns:
+        An objective without hyperparameters. Its metric `loss` is the mean over classes.
+    """
+
+    def class_loss(params, syn, real):
+        target = map_images(lambda image: net.features(params, image), real.image).mean(0)
+        return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
+
+    return _class_by_class(class_loss, augment)
+
+
+def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment: Augmentation) -> Objective:
+    """An objective that is a sum of `class_loss(params, syn_k, real_k)`, both under one draw of `augment`."""
+
+    def of_class(syn, params, key, real):
         augmented = jax.vmap(augment(key))
-        target = batch_gradient(loss, params, real._replace(image=augmented(real.image)))
-        return distance(jax.grad(loss)(params, syn._replace(image=augmented(syn.image))), target)
+        return class_loss(params, *(batch._replace(image=augmented(batch.image)) for batch in (syn, real)))
 
-    total = _sum_over_classes(class_loss)
+    total = _sum_over_classes(of_class)
 
-    def matching(key, hyper, point, syn, real):
+    def loss(key, hyper, point, syn, real):
         del hyper
         num_classes = syn.image.shape[0]
         value = total(syn, *lax.stop_gradient((point.params, jax.random.split(key, num_classes), real)))
         return value, {"loss": value / num_classes}
 
-    return Objective(init=lambda: (), loss=matching)
+    return Objective(init=lambda: (), loss=loss)
 
 
 def _sum_over_classes(class_loss: Callable[..., Array]) -> Callable[..., Array]:

@@ -1,12 +1,17 @@
-"""Training one network, and its gradient on a batch: what objectives, trajectories and evaluation share."""
+"""Training one network, and what it makes of a batch: what objectives, trajectories, coresets and evaluation share."""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from dcjax.augment import identity, independent
-from dcjax.base import Augmentation, Batch, Key, Loss, Network, Params
+from dcjax.augment import identity, independent, no_mixing
+from dcjax.base import Array, Augmentation, Batch, Key, Loss, Mixing, Network, Params
+
+_FORWARD_BATCH = 500  # images that only go forward, at a time, where memory and not the cache is the limit
 
 
 def cross_entropy(net: Network) -> Loss:
@@ -35,6 +40,16 @@ def default_micro_batch() -> int | None:
     return 16 if jax.default_backend() == "cpu" else None
 
 
+def map_images(function: Callable[[Array], Any], image: Array) -> Any:
+    """`function(image)` for a flat batch [B, ...] of which it treats every image by itself, some at a time."""
+    total = image.shape[0]
+    size = min(default_micro_batch() or _FORWARD_BATCH, total)
+    count = -(-total // size)
+    padded = jnp.pad(image, [(0, count * size - total)] + [(0, 0)] * (image.ndim - 1))
+    out = lax.map(function, padded.reshape(count, size, *image.shape[1:]))
+    return jax.tree.map(lambda x: x.reshape(count * size, *x.shape[2:])[:total], out)
+
+
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
     """The gradient in `params` of a mean `loss` over a flat batch, accumulated over micro-batches.
 
@@ -54,7 +69,8 @@ def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
         return jax.tree.map(lambda t, g: t + weight * g, total, jax.grad(loss)(params, part)), weight
 
     total, weights = lax.scan(accumulate, jax.tree.map(jnp.zeros_like, params), batch)
-    return jax.tree.map(lambda t: t / weights.sum(), total)
+    count = jnp.maximum(weights.sum(), 1)  # a batch of padding alone has gradient 0
+    return jax.tree.map(lambda t: t / count, total)
 
 
 def fit(
@@ -67,11 +83,12 @@ def fit(
     epochs: int,
     batch_size: int = 256,
     augment: Augmentation = identity,
+    mix: Mixing = no_mixing,
 ) -> Params:
     """Trains `params` on a flat batch for whole epochs of reshuffled mini-batches; the last may be smaller.
 
     Args:
-        key: shuffles and augments; consumed.
+        key: shuffles, augments and mixes; consumed.
         loss: `(params, Batch) -> scalar`, a mean over the batch.
         params: the weights to start from.
         batch: the training set, [B, H, W, C] and [B, K].
@@ -79,28 +96,40 @@ def fit(
         epochs: passes over the set.
         batch_size: images per step.
         augment: drawn anew for every image at every step.
+        mix: drawn anew for every mini-batch, after augmentation.
 
     Returns:
         The trained weights.
     """
     size = batch.image.shape[0]
-    batch_size = min(batch_size, size)
-    steps = -(-size // batch_size)
-    batch = pad_to(batch, steps * batch_size)
+    batch = pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size))
 
     def step(carry, inputs):
         params, opt_state = carry
         key, indices = inputs
-        images = independent(augment, key, batch.image[indices])
-        gradient = batch_gradient(loss, params, Batch(images, batch.label[indices]))
+        augment_key, mix_key = jax.random.split(key)
+        images = independent(augment, augment_key, batch.image[indices])
+        gradient = batch_gradient(loss, params, mix(mix_key)(Batch(images, batch.label[indices])))
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), None
 
     def epoch(carry, key):
         order_key, step_key = jax.random.split(key)
-        order = jnp.concatenate([jax.random.permutation(order_key, size), jnp.arange(size, steps * batch_size)])
-        keys = jax.random.split(step_key, steps)
-        return lax.scan(step, carry, (keys, order.reshape(steps, batch_size)))[0], None
+        order = shuffled(order_key, size, batch_size)
+        return lax.scan(step, carry, (jax.random.split(step_key, len(order)), order))[0], None
 
     carry = (params, optimizer.init(params))
     return lax.scan(epoch, carry, jax.random.split(key, epochs))[0][0]
+
+
+def steps_per_epoch(size: int, batch_size: int) -> int:
+    """Mini-batches that `size` images make."""
+    return -(-size // min(batch_size, size))
+
+
+def shuffled(key: Key, size: int, batch_size: int) -> Array:
+    """One epoch's indices [steps, batch_size]; what the last mini-batch lacks is made up by indices from `size` on."""
+    steps = steps_per_epoch(size, batch_size)
+    total = steps * min(batch_size, size)
+    order = jnp.concatenate([jax.random.permutation(key, size), jnp.arange(size, total)])
+    return order.reshape(steps, -1)

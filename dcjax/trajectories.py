@@ -11,11 +11,30 @@ from dcjax.base import Array, Augmentation, Network, Params, Trajectory
 from dcjax.training import cross_entropy, fit, flatten
 
 
+class FreshPoint(NamedTuple):
+    """A network as it was drawn."""
+
+    params: Params
+
+
 class AgedPoint(NamedTuple):
     """A network and how often it has been compared on."""
 
     params: Params
     age: Array  # int32 scalar, comparisons made on this network
+
+
+def fresh(net: Network) -> Trajectory:
+    """A new network for every comparison, never trained (DM's; where unrolled inner training starts, too)."""
+
+    def init(key):
+        return FreshPoint(net.init(key))
+
+    def advance(key, point, syn, real):
+        del point, syn, real
+        return init(key)
+
+    return Trajectory(init, advance)
 
 
 def on_synthetic(

@@ -1,22 +1,15 @@
-"""The settings of a run: one frozen dataclass whose fields are the flags, and the one door through which they come."""
+"""The settings of a run: one frozen dataclass whose fields are the flags of `experiments.run`."""
 
-import argparse
-import contextlib
 import dataclasses
-import difflib
-import io
 import json
-import re
-import shlex
 from pathlib import Path
-from typing import Literal, NoReturn
-
-import tyro
+from typing import Literal
 
 from dcjax import InputError
-from experiments.presets import paper_cell, preset
+from experiments.cli import flag
+from experiments.presets import CORESETS, paper_cell, preset
 
-METHODS = ("dc",)
+_COUNTS = ("ipc", "width", "iterations", "matches", "real_batch", "num_students", "checkpoint_every", "coreset_epochs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +17,8 @@ class Config:
     """Condenses a dataset. --method, --dataset and --ipc choose the paper's settings; every other flag overrides one."""
 
     method: str = "dc"
-    """dc: condensation by gradient matching."""
+    """dc: gradient matching; dsa: with siamese augmentation; dm: distribution matching. Real images to compare with: random,
+    herding, k_center, forgetting, kmeans; whole: all of them."""
     dataset: str = "digits"
     """digits, a TFDS name (mnist, fashion_mnist, svhn_cropped, cifar10, cifar100, ...), folder:PATH or npz:PATH."""
     ipc: int = 1
@@ -40,18 +34,18 @@ class Config:
     seed: int = 0
     """The one seed of the run."""
 
-    network: Literal["convnet"] = "convnet"
+    network: Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"] = "convnet"
     """Architecture that is matched and evaluated."""
     width: int = 128
-    """Channels of the network."""
+    """Channels of the ConvNet."""
     depth: int | None = None
-    """Blocks of the network; from the resolution when not given."""
+    """Blocks of the ConvNet; from the resolution when not given."""
     norm: Literal["instance", "group", "layer", "none"] = "instance"
-    """Normalisation of the network."""
+    """Normalisation of the ConvNet."""
     activation: Literal["relu", "leaky_relu", "sigmoid", "swish"] = "relu"
-    """Activation of the network."""
+    """Activation of the ConvNet."""
     pooling: Literal["avg", "max", "none"] = "avg"
-    """Pooling of the network."""
+    """Pooling of the ConvNet."""
 
     iterations: int = 1000
     """Outer iterations: fresh networks to match on."""
@@ -63,6 +57,8 @@ class Config:
     """Real images per class in a comparison; at most the smallest class."""
     distance: Literal["filterwise_cosine", "squared_error", "cosine"] = "filterwise_cosine"
     """Between the two gradients."""
+    augment: Literal["none", "dsa", "dsa_digits"] = "none"
+    """Siamese augmentation in comparisons, and of single images between them; dsa_digits does not flip."""
     start: Literal["noise", "real"] = "noise"
     """What condensed images start from."""
     image_rate: float = 0.1
@@ -76,12 +72,16 @@ class Config:
     """Networks trained from scratch in an evaluation."""
     eval_epochs: int = 300
     """Epochs of each."""
-    eval_augment: Literal["none", "dc_digits"] = "none"
+    eval_augment: Literal["none", "dc_digits", "dsa", "dsa_digits"] = "none"
     """Augmentation while they train."""
     eval_at: tuple[int, ...] = ()
     """Iterations to evaluate at besides the last."""
+    baseline: bool = True
+    """Also evaluate as many random real images, a fresh draw for every network."""
     whole: bool = False
     """Also evaluate the full training set."""
+    coreset_epochs: int = 20
+    """Epochs of the network, trained on the whole training set, by which herding, k_center, forgetting and kmeans choose."""
     checkpoint_every: int = 10
     """Iterations between checkpoints."""
 
@@ -97,7 +97,7 @@ class Config:
     """Which of them this one is, from 0; only 0 writes."""
 
     def __post_init__(self):
-        for name in ("ipc", "width", "iterations", "matches", "real_batch", "num_students", "checkpoint_every"):
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise InputError(f"{flag(name)} must be at least 1, not {getattr(self, name)}.")
         for name, limit in (("inner_epochs", 10**9), ("eval_epochs", 10**9), ("seed", 2**32), ("image_momentum", 1)):
@@ -109,9 +109,17 @@ class Config:
         if self.depth is not None and self.depth < 1:
             raise InputError(f"--depth must be at least 1, not {self.depth}.")
         self._check_launch()
+        self._check_use()
         outside = [t for t in self.eval_at if not 1 <= t <= self.iterations]
         if outside:
             raise InputError(f"--eval-at names iteration {outside[0]}, but the run goes from 1 to {self.iterations}.")
+
+    def _check_use(self):
+        """A flag that would change nothing is refused, not passed over."""
+        own, idle = preset(self.method, self.dataset, self.ipc, self.network), _idle(self)
+        for field in dataclasses.fields(self):
+            if field.name in idle and getattr(self, field.name) not in (field.default, own.get(field.name)):
+                raise InputError(f"{flag(field.name)} changes nothing with {idle[field.name]}: leave it out.")
 
     def _check_launch(self):
         if self.devices != "all" and not (self.devices.isdecimal() and int(self.devices) > 0):
@@ -133,71 +141,56 @@ class Config:
 
 
 # How a run is started; not part of what it is, so it is neither saved nor repeated by the next start.
-_LAUNCH = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
+LAUNCH = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
 
 # Fields that may differ when a run is resumed: they change what an iteration does to the images by rounding at most.
-_FREE = {
-    *("workdir", "data_dir", "iterations", "num_students", "eval_epochs", "eval_augment", "eval_at", "whole"),
-    "checkpoint_every",
-    *_LAUNCH,
-}
+_FREE = {"workdir", "data_dir", "iterations", "checkpoint_every", "eval_at", "baseline", "whole", *LAUNCH}
+_FREE |= {"num_students", "eval_epochs", "eval_augment"}
+
+_CONVNET = ("width", "depth", "norm", "activation", "pooling")
+_INNER = ("inner_epochs", "network_rate")
+_CONDENSING = (
+    *("iterations", "matches", "real_batch", "distance", "augment", "start", "image_rate", "image_momentum"),
+    *("eval_at", "checkpoint_every", *_INNER),
+)
 
 
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def network_fields(network: str) -> tuple[str, ...]:
+    """The fields that describe such a network."""
+    return _CONVNET if network == Config.network else ()
 
 
-def parse(argv: list[str]) -> Config:
-    """Command line -> config. A resumed run starts from its own saved settings, any other from the preset.
-
-    Raises:
-        InputError: names the choices, and the nearest where something was misspelt.
-    """
-    _check_flags(argv)
-    chosen = _choose(argv)
-    defaults = Config(**preset(chosen.method, chosen.dataset, chosen.ipc))
-    if chosen.coordinator and not chosen.workdir:
-        raise InputError("Several processes need one --workdir that all of them see: give it.")
-    workdir = chosen.workdir or default_workdir(chosen)
-    saved = Path(workdir, "config.json")
-    if chosen.resume and saved.is_file():
-        defaults = load(saved)
-    return dataclasses.replace(_tyro(argv, defaults), workdir=workdir)
-
-
-def default_workdir(chosen: argparse.Namespace) -> str:
-    """The first free `runs/METHOD-DATASET-IPC`, or the last taken one when that is to be resumed."""
-    kind, _, path = chosen.dataset.partition(":")
-    name = f"{kind}-{Path(path).stem}" if path else kind.replace("/", "-")
-    base = Path("runs") / f"{chosen.method}-{name}-{chosen.ipc}"
-    candidates = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
-    taken = next(i for i, path in enumerate(candidates) if not path.exists())
-    return str(candidates[max(taken - 1, 0) if chosen.resume else taken])
+def _idle(config):
+    """Fields that change nothing in such a run -> why."""
+    method = f"--method {config.method}"
+    idle = dict.fromkeys(_CONVNET, f"--network {config.network}") if config.network != Config.network else {}
+    if config.method in CORESETS:
+        idle |= dict.fromkeys(_CONDENSING, method)
+    elif config.method == "dm":
+        idle |= dict.fromkeys(("distance", *_INNER), method)
+    elif config.matches == 1:
+        idle |= dict.fromkeys(_INNER, "--matches 1")
+    if config.method not in CORESETS or config.method in ("random", "whole"):
+        idle["coreset_epochs"] = method
+    if config.method == "whole":
+        idle |= dict.fromkeys(("whole", "baseline"), method)
+    return idle
 
 
-def command(config: Config) -> str:
-    """The shortest command line that makes this run, however often it was stopped and resumed."""
-    defaults = Config(**preset(config.method, config.dataset, config.ipc))
-    chosen = {"method", "dataset", "ipc"}
-    words = ["python", "-m", "experiments.run"]
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        if field.name in {"workdir", *_LAUNCH} or (field.name not in chosen and value == getattr(defaults, field.name)):
-            continue
-        values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
-        words += [flag(field.name), *values]
-    return shlex.join(words)
+def defaults(method: str, dataset: str, ipc: int, network: str) -> Config:
+    """The settings that a run has when nothing else is said: the paper's where there are some."""
+    return Config(**preset(method, dataset, ipc, network))
 
 
 def published(config: Config) -> dict[str, tuple[float, float]]:
     """The paper's accuracies for this cell; none when the run departs from the paper's settings."""
-    paper = Config(**preset(config.method, config.dataset, config.ipc))
+    paper = defaults(config.method, config.dataset, config.ipc, Config.network)
     matters = {field.name for field in dataclasses.fields(Config)} - _FREE | {
         "iterations",
         "eval_epochs",
         "eval_augment",
     }
-    departs = any(getattr(config, name) != getattr(paper, name) for name in matters - {"seed"})
+    departs = any(getattr(config, name) != getattr(paper, name) for name in matters - {"seed", "coreset_epochs"})
     return {} if departs else paper_cell(config.method, config.dataset, config.ipc)
 
 
@@ -221,54 +214,4 @@ def load(path: Path) -> Config:
 
 
 def dump(config: Config) -> dict:
-    return dataclasses.asdict(dataclasses.replace(config, **_LAUNCH))
-
-
-def _check_flags(argv):
-    known = {flag(field.name) for field in dataclasses.fields(Config)}
-    known |= {"--no-resume", "--no-whole", "--help", "-h"}
-    for argument in argv:
-        name = argument.split("=")[0].replace("_", "-")
-        if argument.startswith("--") and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}? All" if close else "all"
-            raise InputError(f"There is no flag {name}: {hint} flags are listed by --help.")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"The command line cannot be read: {message}.")
-
-
-def _choose(argv):
-    """What decides the preset, ahead of everything else."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--method", default="dc")
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--ipc", type=int, default=1)
-    parser.add_argument("--workdir")
-    parser.add_argument("--coordinator")
-    parser.add_argument("--resume", action="store_true")
-    chosen, _ = parser.parse_known_args(argv)
-    if chosen.method not in METHODS:
-        close = difflib.get_close_matches(chosen.method, METHODS, 1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise InputError(f"There is no method {chosen.method!r}: choose {', '.join(METHODS)}.{hint}")
-    if chosen.ipc < 1:
-        raise InputError(f"--ipc is the number of images per class and at least 1, not {chosen.ipc}.")
-    return chosen
-
-
-def _tyro(argv, defaults):
-    """tyro, with its framed error reduced to the sentence inside."""
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            return tyro.cli(Config, args=argv, default=defaults, description=Config.__doc__)
-    except SystemExit as end:
-        if not end.code:
-            raise
-        text = re.sub(r"\x1b\[[0-9;]*m|[╭╮╰╯│─]", " ", errors.getvalue())
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        body = " ".join(line for line in lines[1:] if "--help" not in line)
-        raise InputError(f"The command line cannot be read: {' '.join(body.split())}") from None
+    return dataclasses.asdict(dataclasses.replace(config, **LAUNCH))

@@ -2,7 +2,7 @@
 # Works through cells of the papers' tables until the time is up, and goes on where it stopped when called again.
 # Usage: experiments/paper.sh RESULTS_DIR SECONDS DATA_DIR CELL...     with CELL = METHOD:DATASET:IPC
 # Example: experiments/paper.sh experiments/results 540 ../shared/tfds dc:mnist:10 dc:mnist:50
-# The golden values hold on this machine's device first; then every cell writes RESULTS_DIR/METHOD-DATASET-IPC.json.
+# The golden values hold on this machine's device first; then every cell leaves in RESULTS_DIR/METHOD-DATASET-IPC/ what a reader needs.
 set -u
 results=$1; deadline=$((SECONDS + $2)); data=$3; shift 3
 mkdir -p "$results"
@@ -10,14 +10,13 @@ python -m pytest -q -o addopts= tests/test_golden.py tests/test_convolution.py |
 for cell in "$@"; do
   IFS=: read -r method dataset ipc <<<"$cell"
   run=runs/$method-$dataset-$ipc
-  if [ ! -f "$run/result.json" ]; then
+  if ! grep -qs '"complete": true' "$run/result.json"; then
     left=$((deadline - SECONDS))
     [ "$left" -lt 30 ] && { echo "out of time before $cell"; exit 0; }
     resume=()
     [ -f "$run/config.json" ] && resume=(--resume)
     timeout --signal=TERM --kill-after=20 "$left" python -m experiments.run \
-      --method "$method" --dataset "$dataset" --ipc "$ipc" --data-dir "$data" --workdir "$run" \
-      --checkpoint-every 100 "${resume[@]}"
+      --method "$method" --dataset "$dataset" --ipc "$ipc" --data-dir "$data" --workdir "$run" "${resume[@]}"
     code=$?
     case $code in
       0) ;;
@@ -25,5 +24,8 @@ for cell in "$@"; do
       *) exit "$code" ;;
     esac
   fi
-  cp "$run/result.json" "$results/$method-$dataset-$ipc.json"
+  mkdir -p "$results/$method-$dataset-$ipc"
+  for file in result.json metrics.jsonl condensed.npz condensed.png; do
+    [ ! -f "$run/$file" ] || cp "$run/$file" "$results/$method-$dataset-$ipc/"
+  done
 done

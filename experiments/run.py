@@ -16,41 +16,34 @@ from dcjax import sharding
 from dcjax.checkpoint import Checkpoints
 from dcjax.chunks import device_memory
 from dcjax.data.cache import cache_dir
+from experiments import cli, evaluation, output, processes, saving, workdir
 from experiments import config as configs
-from experiments import job as jobs
-from experiments import processes, report, workdir
-from experiments.report import console, say
-from experiments.stop import Stopped, StopRequest
+from experiments.choosing import choose
+from experiments.command_line import parse
+from experiments.condensing import condense
+from experiments.job import Job, Made, prepare
+from experiments.output import console, say
+from experiments.stop import StopRequest
 
 
 def main(argv: list[str]) -> int:
     """Runs a command line; gives the exit code."""
-    try:
-        run(argv)
-    except (dc.InputError, jobs.Diverged) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, dc.InputError) else 1
-    except Stopped as stopped:
-        print(f"Stopped by {stopped}. {stopped.advice}", file=sys.stderr)
-        return stopped.exit_code
-    except KeyboardInterrupt:  # before there was anything to save, or a second time
-        return 130
-    return 0
+    return cli.exit_code(run, argv)
 
 
 def run(argv: list[str]) -> None:
-    config = configs.parse(argv)
+    config = parse(argv)
     configure_jax(config.precision)
     processes.connect(config)
     with StopRequest() as stop, sharding.across(config.device_count):  # connecting takes SIGTERM for itself
         processes.on_first(lambda: workdir.check(config))
-        condense_and_evaluate(config, stop)
+        make_and_evaluate(config, stop)
 
 
-def condense_and_evaluate(config: configs.Config, stop: StopRequest) -> None:
+def make_and_evaluate(config: configs.Config, stop: StopRequest) -> None:
     data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size).replicated()
     stop.check()
-    job = jobs.prepare(config, data)
+    job = prepare(config, data)
     directory = workdir.RunDirectory(config.workdir)
     processes.check_same(
         {
@@ -64,17 +57,27 @@ def condense_and_evaluate(config: configs.Config, stop: StopRequest) -> None:
     stop.advice = f"Continue with: python -m experiments.run --resume --workdir {shlex.quote(config.workdir)}"
     say(f"{config.method} on {config.dataset}, {config.ipc} image(s) per class, in {directory.path}")
     say("  ".join(f"{name}={value}" for name, value in dataclasses.asdict(config).items()), style="dim")
-    with Checkpoints(directory.checkpoints) as checkpoints:
-        state, timing = jobs.condense(job, directory, checkpoints, stop)
-    jobs.save_condensed(job, directory, state)
-    for accuracy in jobs.evaluate_all(job, directory, state, stop):
-        jobs.save_result(job, directory, state, accuracy, timing)
+    made = make(job, directory, stop)
+    if made.syn is not None:
+        saving.save_condensed(job, directory, made.syn)
+    for accuracy, is_all in evaluation.evaluate_all(job, directory, made.syn, stop):
+        saving.save_result(job, directory, made, accuracy, is_all)
     if processes.is_first():
-        console.print(report.table(config, accuracy))
-    say(
-        f"{timing['condense_seconds']} s of condensing ({timing['seconds_per_iteration']} s an iteration). Images, pictures "
-        f"and figures are in {directory.path}: condensed.npz, condensed.png, curves.png, result.json"
-    )
+        console.print(output.table(config, accuracy))
+    took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
+    say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
+
+
+def make(job: Job, directory: workdir.RunDirectory, stop: StopRequest) -> Made:
+    """The condensed set, or the chosen one; with `whole`, nothing is made. What was chosen before is not chosen again."""
+    if job.method.condenser:
+        with Checkpoints(directory.checkpoints) as checkpoints:
+            return condense(job, directory, checkpoints, stop)
+    directory.write_json("config.json", configs.dump(job.config))
+    chosen = directory.path / "condensed.npz"
+    if job.config.resume and chosen.is_file():
+        return Made({"image": dc.load_condensed(chosen).compact["image"]}, {})
+    return Made(None, {}) if job.config.method == "whole" else choose(job, stop)
 
 
 def configure_jax(precision: str = "float32") -> None:

@@ -4,16 +4,8 @@ import signal
 import sys
 from types import FrameType
 
+from experiments.endings import Stopped
 from experiments.processes import any_of
-
-
-class Stopped(Exception):
-    """A signal came and the run has come to a place where it may end."""
-
-    def __init__(self, number: int, advice: str):
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-        self.advice = advice
 
 
 class StopRequest:

@@ -40,6 +40,11 @@ def small_net(data: dc.data.Dataset, **fields) -> dc.Network:
     return dc.network(dc.networks.ConvNet(data.num_classes, **{"width": 8, **fields}), data.image_shape)
 
 
+def dense_net(data: dc.data.Dataset) -> dc.Network:
+    """The quickest to compile, for what does not depend on the network."""
+    return dc.network(dc.networks.MLP(data.num_classes), data.image_shape)
+
+
 def relative_error(actual, expected) -> float:
     return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
@@ -61,9 +66,12 @@ PARAMETERIZATIONS = {
 OBJECTIVES = {
     "gradient_matching": lambda net: dc.gradient_matching(net),
     "gradient_matching_squared_error": lambda net: dc.gradient_matching(net, distance=dc.distances.squared_error),
-    "gradient_matching_augmented": lambda net: dc.gradient_matching(net, augment=dc.augment.crop(2)),
+    "gradient_matching_augmented": lambda net: dc.gradient_matching(net, augment=dc.augment.dsa()),
+    "distribution_matching": lambda net: dc.distribution_matching(net),
+    "distribution_matching_augmented": lambda net: dc.distribution_matching(net, augment=dc.augment.dsa()),
 }
 TRAJECTORIES = {
+    "fresh": lambda net: dc.fresh(net),
     "on_synthetic": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=2, restart_every=3),
     "on_synthetic_untrained": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=1),
     "on_synthetic_augmented": lambda net: dc.on_synthetic(

@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from helpers import OBJECTIVES, PARAMETERIZATIONS, TRAJECTORIES, loop_over, small_data, small_net
+from helpers import OBJECTIVES, PARAMETERIZATIONS, TRAJECTORIES, dense_net, loop_over, small_data, small_net
 
 import dcjax as dc
 
 DATA = small_data()
-NET = small_net(DATA, width=4)
+NET = dense_net(DATA)
 
 
-def compose(parameterization, objective, trajectory):
+def compose(parameterization, objective, trajectory, net=NET):
     return dc.condenser(
-        PARAMETERIZATIONS[parameterization](NET),
-        OBJECTIVES[objective](NET),
-        TRAJECTORIES[trajectory](NET),
+        PARAMETERIZATIONS[parameterization](net),
+        OBJECTIVES[objective](net),
+        TRAJECTORIES[trajectory](net),
         optax.sgd(0.1, momentum=0.5),
     )
 
@@ -77,7 +77,7 @@ def test_the_same_seed_and_iteration_give_the_same_bits():
 
 def test_every_backend_s_way_gives_the_same_result(monkeypatch):
     """Elsewhere than on a CPU, classes are vmapped, batches taken whole and XLA's convolution used."""
-    condenser = compose("pixels", "gradient_matching", "on_synthetic")
+    condenser = compose("pixels", "gradient_matching", "on_synthetic", small_net(DATA, width=4))
     state = condenser.init(jax.random.key(0), DATA.sample(jax.random.key(2), 4))
     real = DATA.sample(jax.random.key(3), 8)
     ours, _ = jax.jit(condenser.step)(jax.random.key(1), state, real)

@@ -1,21 +1,20 @@
 """Students are trained by the recipe, scored on every test image, and repeatable."""
 
-import importlib
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import small_data, small_net
+from helpers import dense_net, small_data
 
 import dcjax as dc
 from dcjax import training
-from dcjax.evaluate import Phase, accuracy
+from dcjax.evaluate import accuracy
+from dcjax.recipes import Phase
 
 DATA = small_data()
-NET = small_net(DATA)
+NET = dense_net(DATA)
 RECIPE = dc.dc_recipe(epochs=20)
 
 
@@ -25,30 +24,32 @@ def test_dc_recipe_lowers_the_rate_where_the_published_loop_does(epochs, full, t
     assert [phase.epochs for phase in recipe.phases] == [full, tenth]
     for phase, rate in zip(recipe.phases, (0.01, 0.001)):
         params, gradient = jnp.array(2.0), jnp.array(3.0)
-        state = phase.optimizer.init(params)
-        first, state = phase.optimizer.update(gradient, state, params)
-        second, _ = phase.optimizer.update(gradient, state, params)
+        state = phase.optimizer(1).init(params)
+        first, state = phase.optimizer(1).update(gradient, state, params)
+        second, _ = phase.optimizer(1).update(gradient, state, params)
         decayed = 3 + 5e-4 * 2
         assert (first, second) == (pytest.approx(-rate * decayed), pytest.approx(-rate * (1.9 * decayed)))
 
 
 def test_a_student_is_trained_phase_by_phase():
     batch = DATA.sample(jax.random.key(0), 4)
-    recipe = dc.Recipe((Phase(optax.sgd(0.1), 3), Phase(optax.sgd(0.01), 2)), 256, dc.augment.identity)
+    recipe = dc.Recipe(
+        (Phase(lambda _: optax.sgd(0.1), 3), Phase(lambda _: optax.sgd(0.01), 2)), 256, dc.augment.identity
+    )
     key = jax.random.key(1)
     (score,) = dc.evaluate(key, NET, batch, DATA.test, recipe=recipe, num_students=1)
     init_key, *_ = jax.random.split(jax.random.split(jax.random.key(1), 1)[0], 3)
     params, flat = NET.init(init_key), training.flatten(batch)
     for phase in recipe.phases:  # full batches: the order of images does not matter
         loss = training.cross_entropy(NET)
-        params = training.fit(jax.random.key(9), loss, params, flat, phase.optimizer, epochs=phase.epochs)
+        params = training.fit(jax.random.key(9), loss, params, flat, phase.optimizer(1), epochs=phase.epochs)
     predicted = NET.apply(params, DATA.test.batch().image).argmax(-1)
     assert score == pytest.approx((np.asarray(predicted) == DATA.test.label).mean())
 
 
 @pytest.mark.parametrize("size", [None, 4, 5])  # the test set has 12 images: whole, in equal parts, with a rest
 def test_accuracy_counts_every_test_image_once(size, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("dcjax.evaluate"), "default_micro_batch", lambda: size)
+    monkeypatch.setattr(training, "default_micro_batch", lambda: size)
     truth = NET._replace(apply=lambda params, image: image.reshape(image.shape[0], -1)[:, :3])
     image = np.zeros((12, 2, 2, 1), np.uint8)
     predicted = [0, 1, 2] * 4
@@ -78,7 +79,7 @@ def test_one_student_for_each_set_is_a_student_on_that_set():
 
 def test_a_student_that_diverged_has_no_accuracy():
     batch = DATA.sample(jax.random.key(0), 1)
-    recipe = dc.Recipe((Phase(optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
+    recipe = dc.Recipe((Phase(lambda _: optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
     assert np.isnan(dc.evaluate(jax.random.key(1), NET, batch, DATA.test, recipe=recipe, num_students=1)).all()
 
 

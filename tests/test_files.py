@@ -40,6 +40,7 @@ def test_a_condensed_set_comes_back(artifact, state):
     loaded = dc.load_condensed(artifact)
     chex.assert_trees_all_close(loaded.batch, dc.pixels(2).decode(state.syn), atol=1e-5)
     chex.assert_trees_all_equal(loaded.compact, {"image": np.asarray(state.syn["image"])})
+    np.testing.assert_allclose(loaded.pixels.reshape(-1, 8, 8, 3), np.load(artifact)["images"], atol=1e-6)
     assert loaded.class_names == DATA.class_names
     assert loaded.meta["method"] == "dc"
     size = 3 * 2 * 8 * 8 * 3 * 4
@@ -73,12 +74,21 @@ def test_a_bad_artefact_is_named(artifact, tmp_path):
     assert "is damaged or no .npz file" in load_error(artifact)
     np.savez(artifact, images=content["images"])
     assert "is not a condensed set of dcjax: it has no labels" in load_error(artifact)
-    for name, wrong in (("labels", content["labels"][:-1]), ("mean", np.zeros(2)), ("meta", np.array("{"))):
-        np.savez(artifact, **{**content, name: wrong})
+    for wrong in (
+        {"labels": content["labels"][:-1]},
+        {"mean": np.zeros(2)},
+        {"meta": np.array("{")},
+        {"meta": np.array("[]")},
+        {"class_names": np.array("one"), "labels": content["labels"][:, :1]},
+        {"class_names": content["class_names"][:0], "labels": content["labels"][:, :0]},
+        {"images": content["images"][:0], "labels": content["labels"][:0]},
+    ):
+        np.savez(artifact, **{**content, **wrong})
         assert "parts of it do not fit" in load_error(artifact)
-    content["images"][0, 0, 0, 0] = np.nan
-    np.savez(artifact, **content)
-    assert "values that are not finite" in load_error(artifact)
+    for name in ("images", "mean"):
+        wrong = np.where(np.arange(content[name].size) == 0, np.nan, content[name].ravel())
+        np.savez(artifact, **{**content, name: wrong.reshape(content[name].shape).astype(np.float32)})
+        assert "values that are not finite" in load_error(artifact)
 
 
 def save(directory, state, *iterations):

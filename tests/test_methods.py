@@ -18,13 +18,51 @@ def point():
     return dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=2).init(jax.random.key(5))
 
 
-@pytest.mark.parametrize("distance", [dc.distances.filterwise_cosine, dc.distances.squared_error, dc.distances.cosine])
-def test_matching_is_zero_when_the_condensed_data_are_the_real_ones(distance):
+def matching(distance):
+    return lambda augment: dc.gradient_matching(NET, distance=distance, augment=augment)
+
+
+OBJECTIVES = [
+    matching(dc.distances.filterwise_cosine),
+    matching(dc.distances.squared_error),
+    matching(dc.distances.cosine),
+    lambda augment: dc.distribution_matching(NET, augment=augment),
+]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=["filterwise_cosine", "squared_error", "cosine", "distribution"])
+def test_matching_is_zero_when_the_condensed_data_are_the_real_ones(objective):
     real = DATA.sample(jax.random.key(0), 4)
-    objective = dc.gradient_matching(NET, distance=distance, augment=dc.augment.crop(2))
+    objective = objective(dc.augment.crop(0.25))
     loss = jax.jit(lambda syn: objective.loss(jax.random.key(1), (), point(), syn, real)[0])
     swapped = dc.Batch(jnp.flip(real.image, 0), real.label)
     assert abs(loss(real)) < 1e-3 * loss(swapped)  # not 0 exactly: DC adds 1e-6 to the product of norms
+
+
+def test_distribution_matching_is_the_squared_distance_of_mean_features():
+    real, syn = DATA.sample(jax.random.key(0), 5), DATA.sample(jax.random.key(1), 2)
+    params = point().params
+
+    def loop(image):
+        means = [(NET.features(params, a).mean(0), NET.features(params, b).mean(0)) for a, b in zip(image, real.image)]
+        return sum(((a - b) ** 2).sum() for a, b in means)
+
+    def matching(image):
+        return dc.distribution_matching(NET).loss(jax.random.key(0), (), point(), syn._replace(image=image), real)
+
+    (value, metrics), slope = jax.jit(jax.value_and_grad(matching, has_aux=True))(syn.image)
+    expected, expected_slope = jax.jit(jax.value_and_grad(loop))(syn.image)
+    assert value == pytest.approx(float(expected), rel=1e-5)
+    assert metrics["loss"] == pytest.approx(float(expected) / DATA.num_classes, rel=1e-5)
+    chex.assert_trees_all_close(slope, expected_slope, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected_slope).max()))
+
+
+def test_a_fresh_network_is_another_at_every_step():
+    trajectory = dc.fresh(NET)
+    first = trajectory.init(jax.random.key(0))
+    second = trajectory.advance(jax.random.key(1), first, None, None)
+    chex.assert_trees_all_equal(second, trajectory.init(jax.random.key(1)))
+    assert (first.params["conv0"]["kernel"] != second.params["conv0"]["kernel"]).all()
 
 
 def test_matching_equals_a_loop_over_classes():

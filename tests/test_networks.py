@@ -1,14 +1,21 @@
-"""Shapes, initialisation and normalisation of the papers' ConvNet."""
+"""The papers' networks: shapes, initialisation, normalisation, and equality with PyTorch builds of them."""
+
+import itertools
+from typing import NamedTuple
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from helpers import relative_error
+from jax import lax
 
 import dcjax as dc
 from dcjax.networks import ACTIVATIONS, NORMS, POOLINGS, GroupNorm, default_depth
+from dcjax.networks.resnet import BasicBlock
 
 
 @pytest.mark.parametrize(("size", "depth"), [(8, 2), (28, 3), (32, 3), (64, 4), (128, 5)])
@@ -98,3 +105,268 @@ def test_variants_treat_every_image_by_itself(field):
 def test_a_depth_that_leaves_nothing_is_refused():
     with pytest.raises(dc.InputError, match="4 blocks pool 8x8 images to nothing: lower the depth"):
         dc.network(dc.networks.ConvNet(3, depth=4), (8, 8, 1)).init(jax.random.key(0))
+
+
+def conv(window, inputs, outputs):
+    return window**2 * inputs * outputs + outputs
+
+
+def bare(window, inputs, outputs):
+    """A convolution without bias and the norm after it."""
+    return window**2 * inputs * outputs + 2 * outputs
+
+
+def dense(inputs, outputs):
+    return inputs * outputs + outputs
+
+
+# Of images with so many pixels and channels: the parameters of every layer, for 10 classes.
+LAYERS = {
+    "MLP": lambda pixels, c: [dense(pixels * c, 128), dense(128, 128), dense(128, 10)],
+    "LeNet": lambda _, c: [conv(5, c, 6), conv(5, 6, 16), dense(400, 120), dense(120, 84), dense(84, 10)],
+    "AlexNet": lambda _, c: [
+        *(conv(5, c, 128), conv(5, 128, 192), conv(3, 192, 256), conv(3, 256, 192), conv(3, 192, 192)),
+        dense(192 * 4 * 4, 10),
+    ],
+    "VGG11": lambda _, c: [
+        *(conv(3, a, b) + 2 * b for a, b in itertools.pairwise((c, 64, 128, 256, 256, 512, 512, 512, 512))),
+        dense(512, 10),
+    ],
+    "ResNet18": lambda _, c: [
+        *(bare(3, c, 64), bare(3, 64, 64), bare(3, 64, 64), bare(3, 64, 64), bare(3, 64, 64)),
+        *(bare(3, 64, 128), bare(3, 128, 128), bare(1, 64, 128), bare(3, 128, 128), bare(3, 128, 128)),
+        *(bare(3, 128, 256), bare(3, 256, 256), bare(1, 128, 256), bare(3, 256, 256), bare(3, 256, 256)),
+        *(bare(3, 256, 512), bare(3, 512, 512), bare(1, 256, 512), bare(3, 512, 512), bare(3, 512, 512)),
+        dense(512, 10),
+    ],
+}
+PUBLISHED = [(28, 28, 1), (32, 32, 3)]
+TOTALS = {  # of images of these shapes
+    "MLP": (118282, 411146),
+    "LeNet": (61706, 62006),
+    "AlexNet": (1865802, 1872202),
+    "VGG11": (9229962, 9231114),
+    "ResNet18": (11172810, 11173962),
+}
+FEATURES = {  # of images of 28, 32 and 64 pixels a side
+    "MLP": (128, 128, 128),
+    "LeNet": (84, 84, 84),
+    "AlexNet": (192 * 16, 192 * 16, 192 * 64),
+    "VGG11": (512, 512, 512 * 4),
+    "ResNet18": (512, 512, 512),
+}
+SHAPES = [(28, 28, 1), (28, 28, 3), (32, 32, 1), (32, 32, 3), (64, 64, 3)]
+
+
+@pytest.fixture
+def _xla_convolution(monkeypatch):
+    """XLA's convolution, as elsewhere than on a CPU: it is traced and compiled sooner."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
+def net_of(name, shape, num_classes=10):
+    return dc.network(getattr(dc.networks, name)(num_classes), shape)
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes_and_parameter_counts(name, shape):
+    net = net_of(name, shape)
+    params = jax.eval_shape(net.init, jax.random.key(0))
+    image = jax.ShapeDtypeStruct((5, *shape), jnp.float32)
+    num_features = FEATURES[name][(28, 32, 64).index(shape[0])]
+    assert jax.eval_shape(net.features, params, image).shape == (5, num_features)
+    if shape in PUBLISHED:
+        assert jax.eval_shape(net.apply, params, image).shape == (5, 10)
+        count = sum(leaf.size for leaf in jax.tree.leaves(params))
+        assert count == sum(LAYERS[name](shape[0] * shape[1], shape[2])) == TOTALS[name][PUBLISHED.index(shape)]
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize(("name", "least"), [("LeNet", 16), ("AlexNet", 8), ("VGG11", 32), ("ResNet18", 9)])
+def test_images_that_are_too_small_are_refused(name, least):
+    jax.eval_shape(net_of(name, (least, least, 1)).init, jax.random.key(0))
+    size = least - 1
+    message = (
+        f"^{name} needs images of {least}x{least} pixels or more, but these are {size}x{least}: "
+        "give a larger --image-size or another network."
+    )
+    with pytest.raises(dc.InputError, match=message):
+        jax.eval_shape(net_of(name, (size, least, 1)).init, jax.random.key(0))
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_of_every_network_can_be_matched(name):
+    shape = (28, 28, 1)
+    net = net_of(name, shape, 2)
+    trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=1)
+    condenser = dc.condenser(dc.pixels(1), dc.gradient_matching(net), trajectory, optax.sgd(0.1))
+    real = dc.Batch(jax.ShapeDtypeStruct((2, 3, *shape), jnp.float32), jax.ShapeDtypeStruct((2, 3, 2), jnp.float32))
+    state = jax.eval_shape(condenser.init, jax.random.key(0), real)
+    assert jax.eval_shape(condenser.step, jax.random.key(1), state, real)[0] == state
+
+
+class Built(NamedTuple):
+    """A network and what it makes of two images."""
+
+    name: str
+    params: dict
+    image: np.ndarray
+    logits: np.ndarray  # of both at once
+    features: np.ndarray  # of each alone
+
+
+def random_params(net):
+    """Of a size that keeps activations near one, and no norm the identity."""
+    generator = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        noise = generator.standard_normal(leaf.shape, np.float32)
+        if path[-1].key == "kernel":
+            return noise * (2 * leaf.shape[-1] / leaf.size) ** 0.5
+        return noise / 4 + (path[-1].key == "scale")
+
+    return jax.tree_util.tree_map_with_path(draw, jax.eval_shape(net.init, jax.random.key(0)))
+
+
+@pytest.fixture(scope="module", params=LAYERS)
+def built(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "default_backend", lambda: "gpu")
+        net = net_of(request.param, (28, 28, 1), 3)
+        params = random_params(net)
+        image = np.random.default_rng(1).standard_normal((2, 28, 28, 1), np.float32)
+
+        @jax.jit
+        def outputs(params, image):
+            return net.apply(params, image), lax.map(lambda image: net.features(params, image[None])[0], image)
+
+        return Built(request.param, params, image, *outputs(params, image))
+
+
+def test_the_classifier_sees_the_features_of_each_image_alone(built):
+    classifier = built.params["dense"]
+    logits = built.features @ classifier["kernel"] + classifier["bias"][None]
+    assert relative_error(built.logits, logits) < 1e-5
+    assert relative_error(logits[0], logits[1]) > 0.01
+
+
+class TorchLayers:
+    """PyTorch's functions with our weights; images are [B, C, H, W], and flattened in our order."""
+
+    def __init__(self, torch, params):
+        self.functional, self.params = torch.nn.functional, jax.tree.map(lambda x: torch.tensor(np.asarray(x)), params)
+
+    def conv(self, x, name, padding, stride=1, block=None):
+        layer = self._layer(name, block)
+        return self.functional.conv2d(x, layer["kernel"].permute(3, 2, 0, 1), layer.get("bias"), stride, padding)
+
+    def norm(self, x, name, block=None):
+        layer = self._layer(name, block)
+        return self.functional.instance_norm(x, weight=layer["scale"], bias=layer["bias"])
+
+    def dense(self, x, name="dense"):
+        layer = self._layer(name, None)
+        return self.functional.linear(x, layer["kernel"].T, layer["bias"])
+
+    def flat(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+    def pool(self, x):
+        return self.functional.max_pool2d(x, 2)
+
+    def _layer(self, name, block):
+        return (self.params if block is None else self.params[block])[name]
+
+
+def torch_mlp(net, x):
+    x = net.dense(net.flat(x), "dense0").relu()
+    return net.dense(net.dense(x, "dense1").relu())
+
+
+def torch_lenet(net, x):
+    x = net.pool(net.conv(x, "conv0", padding=2).relu())
+    x = net.pool(net.conv(x, "conv1", padding=0).relu())
+    x = net.dense(net.flat(x), "dense0").relu()
+    return net.dense(net.dense(x, "dense1").relu())
+
+
+def torch_alexnet(net, x):
+    x = net.pool(net.conv(x, "conv0", padding=4).relu())
+    x = net.pool(net.conv(x, "conv1", padding=2).relu())
+    for name in ("conv2", "conv3", "conv4"):
+        x = net.conv(x, name, padding=1).relu()
+    return net.dense(net.flat(net.pool(x)))
+
+
+def torch_vgg11(net, x):
+    for i in range(8):
+        x = net.norm(net.conv(x, f"conv{i}", padding=3 if i == 0 else 1), f"norm{i}").relu()
+        if i in (0, 1, 3, 5, 7):
+            x = net.pool(x)
+    return net.dense(net.flat(x))
+
+
+def torch_resnet18(net, x):
+    x = net.norm(net.conv(x, "conv_stem", padding=1), "norm_stem").relu()
+    for i in range(8):
+        block, stride = f"block{i}", 2 if i in (2, 4, 6) else 1
+        out = net.norm(net.conv(x, "conv0", 1, stride, block), "norm0", block).relu()
+        out = net.norm(net.conv(out, "conv1", 1, 1, block), "norm1", block)
+        if stride == 2:
+            x = net.norm(net.conv(x, "conv_shortcut", 0, stride, block), "norm_shortcut", block)
+        x = (out + x).relu()
+    return net.dense(x.mean((2, 3)))
+
+
+TORCH = {
+    "MLP": torch_mlp,
+    "LeNet": torch_lenet,
+    "AlexNet": torch_alexnet,
+    "VGG11": torch_vgg11,
+    "ResNet18": torch_resnet18,
+}
+
+
+def test_logits_equal_pytorch_s(built):
+    torch = pytest.importorskip("torch")
+    layers = TorchLayers(torch, built.params)
+    logits = TORCH[built.name](layers, torch.tensor(built.image).permute(0, 3, 1, 2)).numpy()
+    assert relative_error(built.logits, logits) < 1e-4
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize("name", ["VGG11", "ResNet18"])
+def test_the_norm_can_be_left_out(name):
+    net = dc.network(getattr(dc.networks, name)(3, norm="none"), (32, 32, 3))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(net.init, jax.random.key(0)))
+    assert leaves
+    assert all(path[-1].key != "scale" for path, _ in leaves)
+
+
+def block(x):
+    return BasicBlock(4, 2, "instance", name="block")(x).mean((1, 2))
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize(
+    "module",
+    [dc.networks.MLP(3), dc.networks.LeNet(3), dc.networks.Classifier(3, block)],
+    ids=["MLP", "LeNet", "residual block"],
+)
+def test_a_gradient_of_a_gradient_is_finite_even_at_a_blank_image(module):
+    net = dc.network(module, (16, 16, 1))
+    image = np.random.default_rng(1).standard_normal((2, 16, 16, 1), np.float32)
+    image[1] = 0
+
+    def loss(params, image):
+        return jax.nn.logsumexp(net.apply(params, image), axis=-1).sum()
+
+    def size(params, image):
+        return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(jax.grad(loss)(params, image)))
+
+    gradient = np.array(jax.jit(jax.grad(size, 1))(random_params(net), image))
+    assert np.isfinite(gradient).all()
+    assert (gradient[0] != 0).any()

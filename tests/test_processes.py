@@ -15,7 +15,8 @@ import pytest
 import dcjax as dc
 
 ROOT = Path(__file__).parents[1]
-SMALL = ("--width", "4", "--num-students", "3", "--eval-epochs", "2", "--matches", "2", "--iterations", "12")
+SMALL = ("--network", "mlp", "--num-students", "3", "--eval-epochs", "2", "--matches", "2", "--iterations", "12")
+ALONE = ("--no-baseline",)  # where accuracies do not matter
 TOLERANCE = 1e-5  # absolute, on images of order 1
 
 
@@ -89,27 +90,27 @@ def test_two_processes_give_the_images_of_one_and_the_first_writes(alone, tmp_pa
 
 def test_a_signal_to_one_process_stops_both_and_fewer_devices_go_on(alone, tmp_path):
     run = tmp_path / "run"
-    processes = start_two(run, "--iterations", "100000", "--checkpoint-every", "100000")
+    processes = start_two(run, *ALONE, "--iterations", "100000", "--checkpoint-every", "100000")
     wait_for(run / "metrics.jsonl", processes)
     processes[1].send_signal(signal.SIGTERM)
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, said
     done = max(int(path.name) for path in (run / "checkpoints").iterdir())
-    finish(*start_two(run, "--resume", "--iterations", str(done + 1)))
-    finish(start(run, "--resume", "--iterations", str(done + 2)))
+    finish(*start_two(run, "--resume", *ALONE, "--iterations", str(done + 1)))
+    finish(start(run, "--resume", *ALONE, "--iterations", str(done + 2)))
     straight = tmp_path / "straight"
-    finish(start(straight, "--iterations", str(done + 2)))
+    finish(start(straight, *ALONE, "--iterations", str(done + 2)))
     np.testing.assert_allclose(images(run), images(straight), atol=TOLERANCE)
 
 
 def test_killed_and_resumed_on_another_number_of_devices_continues(alone, tmp_path):
     run = tmp_path / "run"
-    process = start(run, "--checkpoint-every", "1", devices=4)
+    process = start(run, *ALONE, "--checkpoint-every", "1", devices=4)
     wait_for(run / "checkpoints" / "4", [process])
     process.kill()
     process.communicate()
     assert len((run / "metrics.jsonl").read_text().splitlines()) < 12
-    finish(start(run, "--resume", devices=3))
+    finish(start(run, "--resume", *ALONE, devices=3))
     np.testing.assert_allclose(images(run), images(alone), atol=TOLERANCE)
 
 

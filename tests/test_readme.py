@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import config as configs
+from experiments import cli
+from experiments.command_line import parse
+from experiments.compare import Compared
+from experiments.evaluate import Evaluation
+from experiments.export import Export
+from experiments.report.__main__ import Report
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -15,15 +20,21 @@ COMMANDS = [
     line
     for kind, text in BLOCKS
     for line in text.splitlines()
-    if kind == "" and line.startswith("python -m experiments.run")
+    if kind == "" and line.startswith("python -m experiments")
 ]
+KINDS = {"compare": Compared, "evaluate": Evaluation, "export": Export, "report": Report}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_are_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = configs.parse(shlex.split(command, comments=True)[3:])
-    assert config.workdir.startswith(f"runs/{config.method}-")
+    _, _, module, *words = shlex.split(command, comments=True)
+    name = module.removeprefix("experiments.")
+    if name == "run":
+        config = parse(words)
+        assert config.workdir.startswith(f"runs/{config.method}-")
+    else:
+        assert isinstance(cli.read(KINDS[name], words), KINDS[name])
 
 
 def test_the_code_condenses():

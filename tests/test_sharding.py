@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import OBJECTIVES, TRAJECTORIES, small_data, small_net
+from helpers import OBJECTIVES, TRAJECTORIES, dense_net, small_data
 
 import dcjax as dc
 from dcjax import chunks
@@ -19,7 +19,7 @@ TOLERANCE = 1e-5  # absolute, on images of order 1: the partial sums of a step a
 def two_steps(data, objective, trajectory, devices):
     """The state after one program of two steps, as plain arrays."""
     with across(devices):
-        net = small_net(data, width=4)
+        net = dense_net(data)
         condenser = dc.condenser(
             dc.pixels(2), OBJECTIVES[objective](net), TRAJECTORIES[trajectory](net), optax.sgd(0.1, momentum=0.5)
         )
@@ -47,7 +47,7 @@ def test_every_objective_is_divided(objective):
 @pytest.mark.parametrize("num_students", [2, 5])
 def test_students_on_four_devices_are_the_students_of_one(num_students):
     data = small_data()
-    net, recipe = small_net(data), dc.dc_recipe(epochs=5)
+    net, recipe = dense_net(data), dc.dc_recipe(epochs=5)
 
     def scores(devices):
         with across(devices):
@@ -111,7 +111,7 @@ def rows_per_device(monkeypatch):
 
 def test_a_device_takes_its_share_of_the_classes_and_of_the_students(monkeypatch):
     data = small_data(7, size=16)
-    net = small_net(data, width=4)
+    net = dense_net(data)
     condenser = dc.condenser(
         dc.pixels(2), dc.gradient_matching(net), TRAJECTORIES["on_synthetic_untrained"](net), optax.sgd(0.1)
     )

@@ -16,20 +16,20 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     """Reads, checks and decodes a folder; without `test/`, a seeded part of every class is set aside for testing."""
     if not path.is_dir():
         raise InputError(f"There is no folder {path}: give one with a subfolder of images for every class.")
-    parts = _parts(path)
-    files = {part: _files(where) for part, where in parts.items()}
+    parts = split_folders(path)
+    files = {part: class_files(where) for part, where in parts.items()}
     class_names = tuple(files["train"])
-    _check_classes(path, files)
+    check_classes(path, files)
     stamp = [
         (str(f), f.stat().st_size, f.stat().st_mtime_ns) for part in files.values() for c in part.values() for f in c
     ]
-    arrays = cached(("folder", str(path.resolve()), image_size, stamp), lambda: _decode(files, image_size))
+    arrays = cached(("folder", str(path.resolve()), image_size, stamp), lambda: decode_files(files, image_size))
     if "test" not in files:
         return stratified_split(arrays["train_image"], arrays["train_label"], class_names)
     return Arrays(**arrays, class_names=class_names)
 
 
-def _parts(path):
+def split_folders(path: Path) -> dict[str, Path]:
     """Where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
     train = path / "train"
     if not (train.is_dir() and any(entry.is_dir() for entry in train.iterdir())):
@@ -38,13 +38,14 @@ def _parts(path):
     return {"train": train} | ({"test": test} if test else {})
 
 
-def _files(root):
+def class_files(root: Path) -> dict[str, list[Path]]:
     """Class name -> image files, both sorted. Hidden folders and files that are no images are passed over."""
     classes = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     return {c.name: sorted(f for f in c.iterdir() if f.suffix.lower() in SUFFIXES) for c in classes}
 
 
-def _check_classes(path, files):
+def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:
+    """Every split has every class, and every class an image."""
     train = files["train"]
     if not train:
         raise InputError(f"{path} has no subfolders: put the images of every class into a subfolder named after it.")
@@ -59,7 +60,8 @@ def _check_classes(path, files):
                 raise InputError(f"Class {name!r} of {path} ({part}) has no images ({', '.join(sorted(SUFFIXES))}).")
 
 
-def _decode(files, image_size):
+def decode_files(files: dict[str, dict[str, list[Path]]], image_size: int | None) -> dict[str, np.ndarray]:
+    """`SPLIT_image` and `SPLIT_label` of every split."""
     decoded, first = {}, None
     for part, classes in files.items():
         images = []

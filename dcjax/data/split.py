@@ -52,8 +52,11 @@ class Split:
         counts = np.array(self.counts)
         is_image = np.arange(counts.max()) < counts[:, None]
         order = jnp.where(is_image, jax.random.uniform(key, is_image.shape), -1)
-        chosen = jax.lax.top_k(order, n)[1] + (np.cumsum(counts) - counts)[:, None]
-        label = jnp.broadcast_to(jnp.eye(len(counts))[:, None], (len(counts), n, len(counts)))
+        return self.take(jax.lax.top_k(order, n)[1] + (np.cumsum(counts) - counts)[:, None])
+
+    def take(self, chosen: Array) -> Batch:
+        """The images at indices [K, M], the k-th row of class k, as a class-grouped batch [K, M, ...]."""
+        label = jnp.broadcast_to(jnp.eye(self.num_classes)[:, None], (*chosen.shape, self.num_classes))
         return Batch(self.normalise(self.image[chosen]), label)
 
     def batch(self) -> Batch:

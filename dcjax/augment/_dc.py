@@ -1,43 +1,18 @@
-"""Augmentations: `key -> (image -> image)`, one draw and then a deterministic function.
+"""The augmentations of DC's own evaluation (Zhao et al., ICLR 2021).
 
-So siamese augmentation is one draw applied to two batches, and independent augmentation is a `vmap` over keys. The
-operators here are those of DC's own evaluation of digits; images are [H, W, C].
+What comes into view takes the image's own mean where the published code takes the mean over the mini-batch.
 """
-
-from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dcjax.base import Array, Augmentation, Key
+from dcjax.augment._combinators import one_of
+from dcjax.base import Augmentation
 
 
-def identity(key: Key) -> Callable[[Array], Array]:
-    """Leaves images as they are."""
-    del key
-    return lambda image: image
-
-
-def independent(augment: Augmentation, key: Key, image: Array) -> Array:
-    """Augments every image of [B, H, W, C] with a draw of its own."""
-    return jax.vmap(lambda key, image: augment(key)(image))(jax.random.split(key, image.shape[0]), image)
-
-
-def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
-    """One of several, chosen uniformly at each draw."""
-
-    def draw(key):
-        choice_key, *keys = jax.random.split(key, 1 + len(augmentations))
-        choice = jax.random.randint(choice_key, (), 0, len(augmentations))
-        drawn = [augmentation(key) for augmentation, key in zip(augmentations, keys)]
-        return lambda image: lax.switch(choice, drawn, image)
-
-    return draw
-
-
-def crop(pixels: int) -> Augmentation:
+def dc_crop(pixels: int) -> Augmentation:
     """Shifts by -`pixels` to `pixels` - 1 on each axis; the image's channel means fill what comes into view."""
 
     def draw(key):
@@ -53,14 +28,14 @@ def crop(pixels: int) -> Augmentation:
     return draw
 
 
-def scale(amount: float) -> Augmentation:
+def dc_scale(amount: float) -> Augmentation:
     """Resizes each axis by its own factor in 1 -/+ `amount` (nearest pixel), kept centred, zeros outside."""
 
     def draw(key):
         factor = jax.random.uniform(key, (2,), minval=1 - amount, maxval=1 + amount)
 
         def apply(image):
-            sizes = (factor * image.shape[0]).astype(int)
+            sizes = (factor * np.array(image.shape[:2], np.float32)).astype(int)
             canvas = jnp.maximum(sizes.max(), max(image.shape[:2]))
             rows, columns = (_resized_indices(n, size, canvas) for n, size in zip(image.shape[:2], sizes))
             inside = (rows >= 0)[:, None, None] & (columns >= 0)[None, :, None]
@@ -77,7 +52,7 @@ def _resized_indices(length, size, canvas):
     return jnp.where((place >= 0) & (place < size), place * length // size, -1)
 
 
-def rotate(degrees: int) -> Augmentation:
+def dc_rotate(degrees: int) -> Augmentation:
     """Turns by a whole number of degrees within -/+ `degrees` about the centre, by cubic splines.
 
     Points outside the image take the mean over all its values.
@@ -106,8 +81,11 @@ def _spline_sample(image, rows, columns, fill):
     (row_taps, row_weights), (column_taps, column_weights) = (
         _spline_taps(place, size) for place, size in ((rows, height), (columns, width))
     )
-    taps = coefficients[row_taps[:, None], column_taps[None]]  # [4, 4, H, W, C]
-    sampled = jnp.einsum("ihw,jhw,ijhwc->hwc", row_weights, column_weights, taps)
+    sampled = sum(  # term by term: all taps at once would be an array 16 times the image
+        coefficients[row, column] * (row_weight * column_weight)[..., None]
+        for row, row_weight in zip(row_taps, row_weights)
+        for column, column_weight in zip(column_taps, column_weights)
+    )
     inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
     return jnp.where(inside[..., None], sampled, fill)
 
@@ -129,11 +107,20 @@ def _spline_taps(place, size):
 
 
 def dc_digits() -> Augmentation:
-    """DC's augmentation of digits in evaluation: one of crop (4 pixels), scale (0.2) and rotate (45 degrees) an image.
+    """DC's augmentation of digits in evaluation: one of crop (4 pixels), scale (0.2) and rotate (45 degrees) an image."""
+    return one_of((dc_crop(4), dc_scale(0.2), dc_rotate(45)))
 
-    The published code fills with the mean over the mini-batch, this with the image's own.
+
+def dc_noise(deviation: float) -> Augmentation:
+    """Adds normal noise of this standard deviation to every value.
+
+    The paper takes one of this (0.001) and `dc_crop` for networks with batch norm.
     """
-    return one_of((crop(4), scale(0.2), rotate(45)))
+
+    def draw(key):
+        return lambda image: image + deviation * jax.random.normal(jax.random.clone(key), image.shape, image.dtype)
+
+    return draw
 
 
 def _margin(pixels):

@@ -16,9 +16,13 @@ from rich.table import Table
 
 from dcjax.sharding import device_count
 from experiments.config import Config, published
+from experiments.endings import Diverged
+from experiments.presets import CORESETS
 from experiments.processes import is_first
 
 console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:
+    console.width = 160  # in a file or a pipe, tables need not be squeezed
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -51,14 +55,34 @@ def progress(title: str, total: int, done: int = 0) -> Iterator:
         yield advance
 
 
+@contextmanager
+def student_progress(title: str, total: int, done: int = 0) -> Iterator:
+    """As `progress`; gives `on_scores` for `dcjax.evaluate`, which tells it the accuracies so far."""
+    with progress(title, total, done) as advance:
+
+        def on_scores(scores: np.ndarray) -> None:
+            nonlocal done
+            advance(f"accuracy {100 * scores.mean():.1f} %", len(scores) - done)
+            done = len(scores)
+
+        yield on_scores
+
+
 def summary(scores: np.ndarray) -> dict:
-    """Accuracies in [0, 1] -> percent: mean and deviation over students."""
+    """Accuracies in [0, 1] -> percent: mean and deviation over the students whose training did not diverge."""
     percent = 100 * np.asarray(scores, float)
+    finite = percent[np.isfinite(percent)]
+    if not len(finite):
+        raise Diverged(
+            f"The training of all {len(percent)} students diverged: the set or the rate is not fit for them."
+        )
+    lost = len(percent) - len(finite)
     return {
-        "mean": round(float(percent.mean()), 2),
-        "std": round(float(percent.std()), 2),
-        "students": len(percent),
-        "values": [round(float(value), 2) for value in percent],
+        "mean": round(float(finite.mean()), 2),
+        "std": round(float(finite.std()), 2),
+        "students": len(finite),
+        **({"diverged": lost} if lost else {}),
+        "values": [round(float(value), 2) for value in finite],
     }
 
 
@@ -69,8 +93,9 @@ def table(config: Config, accuracy: dict[str, dict]) -> Table:
     out = Table(title=escape(title))
     for name in ("training set", "accuracy", "students", "paper", "difference"):
         out.add_column(name, justify="left" if name == "training set" else "right")
+    verb = "chosen" if config.method in CORESETS else "condensed"
     labels = {
-        "condensed": f"condensed ({config.method})",
+        "condensed": f"{verb} ({config.method})",
         "random": "random real images",
         "whole": "whole training set",
     }
@@ -78,6 +103,25 @@ def table(config: Config, accuracy: dict[str, dict]) -> Table:
         mean = paper.get(name)
         reference = (f"{mean[0]:.1f} ± {mean[1]:.1f}", f"{score['mean'] - mean[0]:+.1f}") if mean else ("", "")
         out.add_row(labels[name], f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]), *reference)
+    return out
+
+
+def contest_table(name: str, rows: list[dict]) -> Table:
+    """Every network and recipe: the set, its rivals and the scores."""
+    out = Table(title=escape(f"{name}: test accuracy (%)"))
+    rivals = list(dict.fromkeys(rival for row in rows for rival in row["accuracy"]))
+    scores = [
+        name for name in ("relative", "hlr", "ior", "lrs", "ars") if any(row.get(name) is not None for row in rows)
+    ]
+    for column in ("network", "recipe"):
+        out.add_column(column)
+    for column in (*rivals, *scores):
+        out.add_column(column.replace("_", " "), justify="right")
+    for row in rows:
+        accuracies = [row["accuracy"].get(rival) for rival in rivals]
+        texts = [f"{score['mean']:.1f} ± {score['std']:.1f}" if score else "" for score in accuracies]
+        texts += ["" if row.get(score) is None else f"{row[score]:.3f}" for score in scores]
+        out.add_row(row["network"], row["recipe"] + ("" if row["augmented"] else ", no augmentation"), *texts)
     return out
 
 

@@ -1,0 +1,76 @@
+"""Condensed sets in other formats: other people's are read, ours are written.
+
+`read(path, data)` understands
+
+- a run directory of dcjax, or its `condensed.npz`;
+- another `.npz` file: `images` uint8 or float in [0, 1], [T, H, W] or [T, H, W, C], and `labels`, integers [T] or
+  probabilities [T, K];
+- a folder of images with one subfolder per class, named as the dataset's classes are;
+- a `.pt` file as published with DC, DSA and DM: `{"data": [[images, labels], ...]}` with one pair for every experiment, that
+  list alone, or one pair; images [T, C, H, W] normalised by the dataset's mean and deviation, labels [T].
+
+`write_npz`, `write_png` and `write_pt` make such files. PyTorch is needed for `.pt` files alone.
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from dcjax.artifact import REQUIRED, Condensed
+from dcjax.base import Batch, InputError
+from dcjax.data import Dataset
+from dcjax.data.cache import read_npz
+from dcjax.foreign._adopt import adopt, adopt_own
+from dcjax.foreign._names import folder_names as folder_names
+from dcjax.foreign._read import folder, npz, pt
+from dcjax.foreign._write import write_npz as write_npz
+from dcjax.foreign._write import write_png as write_png
+from dcjax.foreign._write import write_pt as write_pt
+from dcjax.training import flatten
+
+
+def read(path: Path, data: Dataset) -> list[Condensed]:
+    """Reads condensed sets: one, or as many as a `.pt` file has experiments.
+
+    Args:
+        path: a run directory, a folder of images, an `.npz` or a `.pt` file.
+        data: what the set is to be evaluated on; the set must have its classes and image shape.
+
+    Returns:
+        Sets whose `batch` [K, M, H, W, C] is normalised by the mean and deviation of `data`, as its test images are, and
+        grouped by class (the likeliest one, where labels are soft) in the order of `data.class_names`. Where classes have
+        unequal numbers of images, the smaller ones end in padding rows, which `real_rows` leaves out. `meta` holds what the
+        file says of itself.
+
+    Raises:
+        InputError: says in one sentence what does not fit.
+    """
+    path = Path(path).expanduser()
+    if (path / "condensed.npz").is_file():
+        return [adopt_own(path / "condensed.npz", data)]
+    if (path / "config.json").is_file():
+        raise InputError(f"{path} is a run that has no condensed.npz yet: let it finish first.")
+    if path.is_dir():
+        return [adopt(path, folder(path, data), data)]
+    if path.suffix.lower() not in (".npz", ".pt", ".pth"):
+        raise InputError(
+            f"{path} is no condensed set: give a run directory, a folder of images, an .npz or a .pt file."
+        )
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: give the path of a condensed set.")
+    if path.suffix.lower() != ".npz":
+        return [adopt(path, found, data) for found in pt(path, data)]
+    arrays = read_npz(path)
+    return [adopt_own(path, data) if set(REQUIRED) <= set(arrays) else adopt(path, npz(path, arrays), data)]
+
+
+def real_rows(batch: Batch) -> Batch:
+    """Leaves padding out: [K, M, ...] -> [1, T, ...], which `evaluate` takes just as well, for it flattens what it is given.
+
+    `fit` counts padding rows as images when it cuts an epoch into mini-batches. Up to its batch size that changes nothing;
+    above it, a set with padding would take more steps an epoch than its images ask for.
+    """
+    rows = flatten(batch)
+    is_real = np.asarray(rows.label).any(-1)
+    return jax.tree.map(lambda x: x[is_real][None], rows)

@@ -1,0 +1,119 @@
+"""What was found in a file, compared with the dataset, then grouped and normalised as its images are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dcjax.artifact import Condensed, load_condensed
+from dcjax.base import Batch, InputError
+from dcjax.data import Dataset
+
+_PIXELS = (0.0, 1.0)  # the mean and deviation of images that are not normalised
+
+
+class Found(NamedTuple):
+    """What a file holds, before it is compared with the dataset."""
+
+    image: np.ndarray  # [T, H, W, C]
+    label: np.ndarray  # integers [T] or probabilities [T, K]
+    statistics: tuple[Any, Any] = _PIXELS  # the mean and deviation that the images are normalised by
+    class_names: tuple[str, ...] | None = None  # in the order of the labels, where the file gives them
+    meta: dict[str, Any] = {}
+
+
+def adopt_own(path: Path, data: Dataset) -> Condensed:
+    """A set that dcjax saved: its labels are taken as they are."""
+    found = load_condensed(path)
+    order = _class_order(path, found.class_names, data)
+    _check_shape(path, found.batch.image, data)
+    image, label = (np.asarray(x)[order] for x in found.batch)
+    image = _renormalise(image, (found.mean, found.std), data)
+    batch = Batch(jnp.asarray(image), jnp.asarray(label[..., order]))
+    return found._replace(batch=batch, class_names=data.class_names, mean=data.mean, std=data.std)
+
+
+def adopt(path: Path, found: Found, data: Dataset) -> Condensed:
+    """Compares what was found with the dataset, and groups and normalises it."""
+    if found.image.ndim != 4 or not len(found.image):
+        raise InputError(f"{path} needs images [T, H, W, C], not {found.image.shape}.")
+    _check_shape(path, found.image, data)
+    names = found.class_names or data.class_names
+    order = _class_order(path, names, data)
+    label = _probabilities(path, found.label, len(found.image), data)[:, order]
+    image = np.asarray(_renormalise(found.image, found.statistics, data), np.float32)
+    if not np.isfinite(image).all():
+        raise InputError(f"{path} has pixels that are not finite numbers: make it again.")
+    absent = [name for name, weight in zip(data.class_names, label.sum(0)) if not weight]
+    if absent:
+        raise InputError(f"{path} has no image of class {absent[0]!r}: {data.name} has {data.num_classes} classes.")
+    batch = Batch(*(jnp.asarray(_grouped(x, label.argmax(1), data.num_classes)) for x in (image, label)))
+    return Condensed(batch, data.class_names, data.mean, data.std, {}, found.meta)
+
+
+def _probabilities(path, label, count, data):
+    """Integers [T] or probabilities [T, K] -> [T, K] float32."""
+    classes = data.num_classes
+    if np.issubdtype(label.dtype, np.integer) and label.shape == (count,):
+        if label.min() < 0 or label.max() >= classes:
+            raise InputError(
+                f"{path} has labels from {label.min()} to {label.max()}, but {data.name} has {classes} classes: they must be "
+                f"0 to {classes - 1}."
+            )
+        return np.eye(classes, dtype=np.float32)[label]
+    if label.shape != (count, classes):
+        raise InputError(
+            f"{path} has labels of {label.dtype}, {label.shape}, but {count} images of {data.name} need integers ({count},) or "
+            f"probabilities ({count}, {classes})."
+        )
+    label = label.astype(np.float32)
+    if not ((label >= 0).all() and np.allclose(label.sum(1), 1, atol=1e-3)):
+        raise InputError(
+            f"{path} has soft labels that are no probabilities: every row must sum to one, none be negative."
+        )
+    return label
+
+
+def _check_shape(path, image, data):
+    if image.shape[-3:] != data.image_shape:
+        given, expected = ("x".join(map(str, shape)) for shape in (image.shape[-3:], data.image_shape))
+        raise InputError(
+            f"{path} has images of {given} (height, width, channels), but {data.name} has {expected}: give the dataset "
+            "that it was condensed from."
+        )
+
+
+def _class_order(path, names, data):
+    """Where each of the dataset's classes stands among `names`."""
+    if sorted(names) != sorted(data.class_names):
+        raise other_classes(path, names, data)
+    return np.array([names.index(name) for name in data.class_names])
+
+
+def other_classes(path: Path, names: Sequence[str], data: Dataset) -> InputError:
+    """Says how the names of the classes differ from those of the dataset."""
+    odd = sorted(set(names) ^ set(data.class_names))
+    example = f", and {odd[0]!r} is in only one of them" if odd else ""
+    return InputError(
+        f"{path} has {len(names)} classes and {data.name} has {data.num_classes}{example}: both need the same names."
+    )
+
+
+def _renormalise(image, statistics, data):
+    """[..., C] from one normalisation to that of the data; untouched where they are the same."""
+    mean, std, to_mean, to_std = (np.asarray(x, np.float32) for x in (*statistics, data.mean, data.std))
+    if np.array_equal(mean, to_mean) and np.array_equal(std, to_std):
+        return image
+    return ((image * std + mean) - to_mean) / to_std
+
+
+def _grouped(rows, owner, num_classes):
+    """[T, ...] -> [K, M, ...] by class, in the order of the rows; zeros fill what smaller classes lack."""
+    counts = np.bincount(owner, minlength=num_classes)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = np.argsort(owner, kind="stable")
+    grouped = np.zeros((len(counts), counts.max(), *rows.shape[1:]), np.float32)
+    grouped[owner[order], place] = rows[order]
+    return grouped

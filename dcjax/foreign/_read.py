@@ -1,0 +1,113 @@
+"""Readers of other people's formats; each gives what it found, not yet compared with a dataset."""
+
+import codecs
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from dcjax.base import InputError
+from dcjax.data import Dataset
+from dcjax.data.folder import check_classes, class_files, decode_files, split_folders
+from dcjax.foreign._adopt import Found, other_classes
+from dcjax.foreign._names import folder_names
+from dcjax.foreign._write import PLAIN
+
+
+def npz(path: Path, arrays: dict[str, np.ndarray]) -> Found:
+    """Plain arrays, as `dcjax.foreign` describes them."""
+    if not {"images", "labels"} <= set(arrays):
+        raise InputError(f"{path} needs images and labels, but holds {', '.join(arrays) or 'nothing'}.")
+    image, label = arrays["images"], arrays.get("soft_labels", arrays["labels"])
+    image = image[..., None] if image.ndim == 3 else image
+    if image.dtype == np.uint8:
+        image = image / np.float32(255)
+    elif not np.issubdtype(image.dtype, np.floating):
+        raise InputError(f"{path} needs images of uint8, or floats in [0, 1], not {image.dtype}.")
+    elif str(arrays.get("format")) != PLAIN and image.size and not np.isnan(image).any():
+        low, high = image.min(), image.max()
+        if low < 0 or high > 1:
+            raise InputError(
+                f"{path} has floats from {low:.3g} to {high:.3g} as pixels, but they must lie in [0, 1]: undo their "
+                "normalisation (images * std + mean)."
+            )
+    return Found(image, label, class_names=_names(arrays.get("class_names")))
+
+
+def folder(path: Path, data: Dataset) -> Found:
+    """Pictures in a subfolder for every class of the dataset."""
+    files = class_files(split_folders(path)["train"])
+    check_classes(path, {"train": files})
+    allowed = (data.class_names, folder_names(data.class_names))
+    names = next((names for names in allowed if set(names) == set(files)), None)
+    if names is None:
+        raise other_classes(path, files, data)
+    arrays = decode_files(
+        {"train": {name: files[name] for name in names}}, None
+    )  # as the dataset counts: "2" before "10"
+    return Found(arrays["train_image"] / np.float32(255), arrays["train_label"])
+
+
+def pt(path: Path, data: Dataset) -> list[Found]:
+    """PyTorch tensors as published; one set for every experiment in the file."""
+    content = _load_torch(path)
+    facts = content if isinstance(content, dict) else {}
+    pairs = facts.get("data", content)
+    pairs = [pairs] if _is_pair(pairs) else pairs
+    if not (isinstance(pairs, list | tuple) and pairs and all(map(_is_pair, pairs))):
+        raise InputError(
+            f"{path} holds no condensed images: it needs {{'data': [[images, labels], ...]}}, pairs of tensors "
+            "[T, C, H, W] of floats and [T]."
+        )
+    try:
+        statistics = tuple(np.array(facts.get(n, getattr(data, n)), np.float32) for n in ("mean", "std"))
+        if {len(data.mean)} != {x.size for x in statistics}:
+            raise ValueError(f"mean and std need {len(data.mean)} numbers")
+        accuracies = {str(n): [float(v) for v in values] for n, values in facts.get("accs_all_exps", {}).items()}
+        labels = [_numpy(facts.get("soft_labels", label)) for _, label in pairs]
+        images = [np.moveaxis(_numpy(image), 1, -1) for image, _ in pairs]
+        names = _names(facts.get("class_names"))
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} has something beside its images that does not fit ({reason}).") from None
+    notes = [{"experiment": i, "accuracies": accuracies} for i in range(len(pairs))]
+    return [Found(image, label, statistics, names, note) for image, label, note in zip(images, labels, notes)]
+
+
+def _is_pair(content):
+    return (
+        isinstance(content, list | tuple)
+        and len(content) == 2
+        and all(hasattr(x, "is_floating_point") for x in content)
+        and content[0].is_floating_point()
+        and content[0].ndim == 4
+    )
+
+
+def _numpy(tensor):
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _load_torch(path):
+    """Tensors and numbers; nothing else in a file is made into an object."""
+    try:
+        import torch
+    except ImportError:
+        raise InputError(f"{path} can only be read with PyTorch: pip install torch.") from None
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64")}
+    modules = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and 2
+    allowed = [np.dtype, codecs.encode, *kinds, *((scalar, f"{module}.scalar") for module in modules)]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever PyTorch raises for a file that is no file of its own
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it asks for {name[1]}" if name else type(error).__name__
+        raise InputError(f"{path} is damaged, or holds more than tensors and numbers ({reason}).") from None
+
+
+def _names(values: Iterable | None):
+    return None if values is None else tuple(str(value) for value in np.atleast_1d(values))

@@ -1,0 +1,123 @@
+"""Writers of condensed sets for other programs. Each writes all or nothing, and never over what is there."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from dcjax.artifact import Condensed
+from dcjax.base import InputError
+from dcjax.foreign._names import folder_names
+
+PLAIN = "dcjax-plain-1"  # the `format` of a written .npz: its learned pixels may leave [0, 1]
+
+
+def write_npz(out: Path, condensed: Condensed) -> None:
+    """Plain arrays: `images` [T, H, W, C] float32 in pixel space, `labels` [T], `mean` and `std` [C], `class_names` [K].
+
+    Labels that are not hard are in `soft_labels` [T, K] besides. `about` is a JSON text: method, recipe, accuracy.
+    """
+    label = _rows(condensed, condensed.batch.label)
+    arrays = {
+        "images": _rows(condensed, condensed.pixels),
+        "labels": label.argmax(1),
+        **_soft_labels(label),
+        "mean": np.array(condensed.mean, np.float32),
+        "std": np.array(condensed.std, np.float32),
+        "class_names": np.array(condensed.class_names),
+        "about": np.array(json.dumps(_about(condensed))),
+        "format": np.array(PLAIN),
+    }
+    with _at_once(out) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def write_pt(out: Path, condensed: Condensed) -> None:
+    """What plain `torch.load` reads: `data` [[images, labels]] as published, with `mean`, `std`, `class_names`, `about`.
+
+    Images are [T, C, H, W] float32, normalised by `mean` and `std`; labels [T] int64, and `soft_labels` [T, K] besides where
+    they are not hard.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise InputError("A .pt file can only be written with PyTorch: pip install torch.") from None
+    image, label = (_rows(condensed, x) for x in condensed.batch)
+    content = {
+        "data": [[torch.tensor(np.moveaxis(image, -1, 1)), torch.tensor(label.argmax(1))]],
+        **{name: torch.tensor(value) for name, value in _soft_labels(label).items()},
+        "mean": list(condensed.mean),
+        "std": list(condensed.std),
+        "class_names": list(condensed.class_names),
+        "about": _about(condensed),
+    }
+    with _at_once(out) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
+
+
+def write_png(out: Path, condensed: Condensed) -> None:
+    """`CLASS/0000.png` with values clipped to [0, 1] and rounded to 8 bits, and `export.json` with all that images cannot hold."""
+    pixels = _rows(condensed, condensed.pixels)
+    label = _rows(condensed, condensed.batch.label).argmax(1)
+    empty = np.flatnonzero(np.bincount(label, minlength=len(condensed.class_names)) == 0)
+    if len(empty):
+        name = condensed.class_names[empty[0]]
+        raise InputError(f"No image belongs to class {name!r} most of all, so folders lose it: choose npz or pt.")
+    rounded = np.rint(255 * pixels.clip(0, 1)).astype(np.uint8)
+    folders = folder_names(condensed.class_names)
+    note = {
+        "folders": dict(zip(folders, condensed.class_names)),  # in the order of the labels
+        "mean": condensed.mean,
+        "std": condensed.std,
+        "clipped": round(float(((pixels < 0) | (pixels > 1)).mean()), 4),  # the share of values outside [0, 1]
+        "about": _about(condensed),
+    }
+    with _at_once(out) as temporary:
+        for k, folder in enumerate(folders):
+            (temporary / folder).mkdir(parents=True)
+            for i, image in enumerate(rounded[label == k]):
+                _picture(image).save(temporary / folder / f"{i:04}.png")
+        (temporary / "export.json").write_text(json.dumps(note, indent=2) + "\n")
+
+
+@contextmanager
+def _at_once(out: Path) -> Iterator[Path]:
+    """A place to write that becomes `out` when all is written, and vanishes otherwise."""
+    if out.exists():
+        raise InputError(f"{out} is there already: give another path, or remove it.")
+    temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.rename(out)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror or error}): give another path.") from None
+    finally:
+        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
+
+
+def _picture(image):
+    """uint8 [H, W, 1] or [H, W, 3] -> a grey or a colour picture."""
+    from PIL import Image
+
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def _rows(condensed, grouped):
+    """[K, M, ...] -> [T, ...] without padding."""
+    is_real = np.asarray(condensed.batch.label).any(-1)
+    return np.asarray(grouped)[is_real]
+
+
+def _soft_labels(label):
+    is_hard = np.array_equal(label, np.eye(label.shape[1])[label.argmax(1)])
+    return {} if is_hard else {"soft_labels": label}
+
+
+def _about(condensed):
+    wanted = ("method", "dataset", "ipc", "seed", "version", "recipe", "accuracy")
+    return {name: condensed.meta[name] for name in wanted if name in condensed.meta}

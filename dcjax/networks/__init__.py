@@ -1,0 +1,36 @@
+"""The networks that data are condensed on and for.
+
+They are initialised as PyTorch initialises them, so that the papers' learning rates mean what they meant, and they keep no
+mutable state: normalisation is per image (instance, group, layer) or absent. Each is a Linen module with `__call__` (logits)
+and `features` (what its linear classifier sees); `network` closes one over an image shape.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from dcjax.base import Network
+from dcjax.networks.classic import MLP as MLP
+from dcjax.networks.classic import AlexNet as AlexNet
+from dcjax.networks.classic import LeNet as LeNet
+from dcjax.networks.convnet import ConvNet as ConvNet
+from dcjax.networks.convnet import default_depth as default_depth
+from dcjax.networks.layers import ACTIVATIONS as ACTIVATIONS
+from dcjax.networks.layers import NORMS as NORMS
+from dcjax.networks.layers import POOLINGS as POOLINGS
+from dcjax.networks.layers import Classifier as Classifier
+from dcjax.networks.layers import Conv as Conv
+from dcjax.networks.layers import Dense as Dense
+from dcjax.networks.layers import GroupNorm as GroupNorm
+from dcjax.networks.layers import torch_uniform as torch_uniform
+from dcjax.networks.resnet import ResNet18 as ResNet18
+from dcjax.networks.vgg import VGG11 as VGG11
+
+
+def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
+    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits) and `features`."""
+    example = jnp.zeros((1, *image_shape))
+    return Network(
+        init=lambda key: module.init(key, example)["params"],
+        apply=lambda params, image: module.apply({"params": params}, image),
+        features=lambda params, image: module.apply({"params": params}, image, method="features"),
+    )

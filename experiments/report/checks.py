@@ -1,0 +1,63 @@
+"""Whether the JSON files of a run hold what a report shows; each check raises ValueError, KeyError, TypeError or AttributeError."""
+
+import math
+
+SCORES = ("relative", "hlr", "ior", "lrs", "ars")
+
+
+def result(content: dict) -> None:
+    config = content["config"]
+    _types(config, method=str, dataset=str, ipc=int)
+    _numbers(config, {"iterations"} & config.keys())
+    _types(content, accuracy=dict)
+    if not content["accuracy"]:
+        raise ValueError("it has no accuracy")
+    _types(content, command=str)
+    _means([*content["accuracy"].values(), *content.get("paper", {}).values()])
+    _circumstances(content)
+
+
+def evaluation(content: dict) -> None:
+    """Also makes up for what a stopped evaluation does not hold yet."""
+    for name, empty in {"rows": [], "settings": {}}.items():
+        content.setdefault(name, empty)
+    _types(content, rows=list, settings=dict)
+    for row in content["rows"]:
+        _types(row, network=str, recipe=str, augmented=bool, command=str)
+        _means([row["accuracy"]["condensed"], *row["accuracy"].values()])
+        _numbers(row, [name for name in SCORES if row.get(name) is not None])
+    _circumstances(content)
+
+
+def comparison(content: dict) -> None:
+    for row in content["rows"]:
+        _types(row, method=str, ipc=int | None, students=int, set_means=list)
+    _means(content["rows"])
+    _types(content, command=str, dataset=str, evaluation=dict)
+    _types(content["evaluation"], eval_epochs=int, eval_augment=str)
+    _circumstances(content)
+
+
+def _circumstances(content):
+    """What every file says of how it was made."""
+    kinds = {"hardware": str, "python": str, "versions": dict}
+    _types(content, **{name: kind for name, kind in kinds.items() if name in content})
+    _numbers(content, [name for name in content if "seconds" in name or name == "peak_memory_gib"])
+
+
+def _types(content, **kinds):
+    for name, kind in kinds.items():
+        if not isinstance(content[name], kind):
+            raise TypeError(f"{name} is {content[name]!r}")
+
+
+def _means(scores):
+    for score in scores:
+        _numbers(score, ("mean", "std"))
+
+
+def _numbers(content, names):
+    for name in names:
+        value = content[name]
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}")

@@ -1,0 +1,125 @@
+"""One page of HTML that needs nothing outside itself: pictures are data URIs, charts are inline SVG."""
+
+from typing import NamedTuple
+
+import jinja2
+
+from experiments.presets import CORESETS
+from experiments.report import charts, heat, pictures, tables, words
+from experiments.report.records import Comparison, Run
+
+_CLASSES_SHOWN = 20  # the others are folded away
+_PAGE = jinja2.Environment(
+    loader=jinja2.PackageLoader("experiments.report", "."),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
+
+class Fact(NamedTuple):
+    """A figure of a run, with what is to be said beside it."""
+
+    name: str
+    text: str
+    note: str
+    is_failure: bool
+
+
+def html(runs: list[Run], comparisons: list[Comparison]) -> str:
+    """The page; everything that comes from files is escaped."""
+    gaps = [gap for gap in map(tables.difference, runs) if gap is not None]
+    sections = [section(run) for run in runs]
+    rows = [tables.row(run) for run in runs]
+    below = ("command", "machine")  # told with every run
+    names = [name for name in tables.HEADINGS if name not in below and any(getattr(row, name) for row in rows)]
+    return _PAGE.get_template("report.html.j2").render(
+        headings={name: tables.HEADINGS[name] for name in names},
+        rows=rows,
+        sections=sections,
+        missed=sum(gap < 0 for gap in gaps),
+        reached=sum(gap >= 0 for gap in gaps),
+        comparisons=[compared(each) for each in comparisons],
+        across=heat.across(runs),
+        charts=charts,
+        classes_shown=_CLASSES_SHOWN,
+        count=words.count,
+    )
+
+
+def section(run: Run) -> dict:
+    """What the template shows of one run."""
+    config, result = run.config, run.result
+    kind = "chosen" if config["method"] in CORESETS else "condensed"
+    images = pictures.by_class(run.condensed, kind) if run.condensed else []
+    fallback = run.picture and not images
+    of_each = run.condensed.batch.image.shape[1] if images else 0
+    environment = {"hardware": result.get("hardware"), "Python": result.get("python"), **result.get("versions", {})}
+    return {
+        "name": run.path.resolve().name,
+        "title": title(run),
+        "facts": facts(run),
+        "kind": kind,
+        "pictures": images,
+        "note": f"The first {pictures.SHOWN} of {of_each} images of every class." if of_each > pictures.SHOWN else "",
+        "grid": pictures.whole(run.picture, f"The {kind} images, a row for every class") if fallback else None,
+        "charts": list(filter(None, (charts.loss(run), charts.accuracy(run)))),
+        "heat": heat.networks(run.evaluation) if run.evaluation and run.evaluation["rows"] else None,
+        "tested": list(dict.fromkeys(row["command"] for row in run.evaluation["rows"])) if run.evaluation else [],
+        "command": result["command"],
+        "settings": {name: _plain(value) for name, value in config.items()},
+        "environment": {name: value for name, value in environment.items() if value},
+    }
+
+
+def title(run: Run) -> str:
+    data, method = words.dataset(run.config["dataset"]), words.method(run.config["method"])
+    if run.config["method"] == "whole":
+        return f"The whole training set of {data}"
+    return f"{method} on {data}, {words.count(run.config['ipc'], 'image')} per class"
+
+
+def facts(run: Run) -> list[Fact]:
+    """The figures above a run's pictures; what is not known is left out."""
+    row = tables.row(run)
+    names = ("condensed", "paper", "difference", "random", "whole", "students", "network")
+    found = [Fact(name, getattr(row, name), row.notes.get(name, ""), name in row.failures) for name in names]
+    stored = run.condensed.meta.get("bytes", {}).get("compact") if run.condensed else None
+    memory = run.result.get("peak_memory_gib")
+    others = {
+        "seed": str(run.config.get("seed", "")),
+        "stored": words.size(stored) if stored else "",
+        "time": tables.time(run),
+        "peak memory": f"{memory:.2f} GiB" if memory else "",
+    }
+    found += [Fact(name, text, "", False) for name, text in others.items()]
+    return [fact for fact in found if fact.text]
+
+
+def compared(comparison: Comparison) -> dict:
+    """What the template shows of one comparison; the best set of every size is marked."""
+    columns = tables.sizes(comparison)
+    lines = tables.compared(comparison)
+    best = {ipc: max(row["mean"] for row in comparison.rows if row["ipc"] == ipc) for ipc in columns}
+    return {
+        "title": f"Methods compared on {tables.compared_dataset(comparison)}",
+        "columns": [f"{words.count(ipc, 'image')} per class" for ipc in columns] or [""],
+        "rows": [
+            (
+                words.method(method),
+                {"whole": "all real images"}.get(method, "real images" if method in CORESETS else "condensed"),
+                [(words.accuracy(row), bool(row) and row["mean"] == best.get(row["ipc"])) for row in cells],
+            )
+            for method, cells in lines.items()
+        ],
+        "about": tables.about(comparison),
+        "overtaken": tables.overtaken(comparison),
+        "command": comparison.command,
+    }
+
+
+def _plain(value):
+    if value is None:
+        return "not set"
+    return " ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

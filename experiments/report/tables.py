@@ -1,0 +1,133 @@
+"""What runs and comparisons measured, as rows of plain text that Markdown and HTML share."""
+
+from typing import NamedTuple
+
+from experiments.presets import CORESETS
+from experiments.report import words
+from experiments.report.records import Comparison, Run
+
+
+class Row(NamedTuple):
+    """A run in the table of results: plain texts, empty where nothing is known."""
+
+    data: str
+    method: str
+    ipc: str
+    condensed: str
+    paper: str
+    difference: str
+    random: str
+    whole: str
+    students: str
+    network: str
+    command: str
+    machine: str
+    notes: dict[str, str]  # what is to be said beside a text, by its name
+    failures: set[str]  # names of the texts that tell of one
+
+
+_LONGER = {"ipc": "images per class", "machine": "hardware and time"}
+HEADINGS = {name: _LONGER.get(name, name) for name in Row._fields if name not in ("notes", "failures")}
+
+
+def own(run: Run) -> str:
+    """The name of the accuracy that a run is about: of its set, or of the whole training set."""
+    return "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
+
+
+def difference(run: Run) -> float | None:
+    """Our mean less the paper's in points, as precise as it is shown; None where the paper has no figure for the run."""
+    paper = run.paper.get(own(run))
+    return round(run.accuracy[own(run)]["mean"] - paper["mean"], 1) if paper else None
+
+
+def row(run: Run) -> Row:
+    config, ours, paper, failures = run.config, run.accuracy, run.paper, failed(run)
+    notes = {name: f"paper {words.accuracy(paper[name])}" for name in ours if name in paper and name != own(run)}
+    gap = difference(run)
+    return Row(
+        data=words.dataset(config["dataset"]),
+        method=words.method(config["method"]),
+        ipc="all" if config["method"] == "whole" else str(config["ipc"]),
+        condensed=words.accuracy(ours.get("condensed")),
+        paper=words.accuracy(paper.get(own(run))),
+        difference="" if gap is None else words.signed(gap),
+        random=words.accuracy(ours.get("random")),
+        whole=words.accuracy(ours.get("whole")),
+        students=str(ours[own(run)].get("students", "")),
+        network=words.network(config.get("network", ""), config.get("width")),
+        command=run.result["command"],
+        machine=", ".join(filter(None, (run.result.get("hardware"), time(run)))),
+        notes={**notes, **failures},
+        failures=set(failures),
+    )
+
+
+def failed(run: Run) -> dict[str, str]:
+    """What a run did not reach: the paper's mean, and random images, which a condensation method is meant to beat."""
+    ours, gap, found = run.accuracy, difference(run), {}
+    if gap is not None and gap < 0:
+        found["difference"] = "a miss"
+    if run.config["method"] not in CORESETS and {"condensed", "random"} <= ours.keys():
+        found |= {"condensed": "below random"} if ours["condensed"]["mean"] < ours["random"]["mean"] else {}
+    return found
+
+
+def time(run: Run) -> str:
+    """How long condensing took, or choosing, and each iteration; what is not known is left out."""
+    result = run.result
+    spent = [words.duration(result[name]) for name in ("condense_seconds", "choose_seconds") if name in result]
+    each = result.get("seconds_per_iteration")
+    return ", ".join(spent + ([f"{words.duration(each)} an iteration"] if each else []))
+
+
+def sizes(comparison: Comparison) -> list[int]:
+    """The numbers of images per class."""
+    return sorted({row["ipc"] for row in comparison.rows} - {None})
+
+
+def compared(comparison: Comparison) -> dict[str, list[dict | None]]:
+    """Method -> its row at every size; the whole training set is the same at all of them."""
+    found = {(row["method"], row["ipc"]): row for row in comparison.rows}
+    methods = dict.fromkeys(row["method"] for row in comparison.rows)
+    return {m: [found.get((m, ipc), found.get((m, None))) for ipc in sizes(comparison) or [None]] for m in methods}
+
+
+def overtaken(comparison: Comparison) -> list[str]:
+    """A sentence for every condensation method that real images are above, at as many images per class."""
+    sentences = []
+    for row in comparison.rows:
+        if row["method"] in CORESETS:
+            continue
+        rivals = [
+            rival
+            for rival in comparison.rows
+            if rival["method"] in CORESETS and rival["ipc"] == row["ipc"] and rival["mean"] > row["mean"]
+        ]
+        above = [f"{words.method(rival['method'])} by {rival['mean'] - row['mean']:.1f}" for rival in rivals]
+        if above:
+            sentences.append(
+                f"At {words.count(row['ipc'], 'image')} per class, real images are above {words.method(row['method'])}: "
+                f"{', '.join(above)} points."
+            )
+    return sentences
+
+
+def about(comparison: Comparison) -> str:
+    """What the numbers of a comparison are."""
+    students = " or ".join(map(str, sorted({row["students"] for row in comparison.rows})))
+    sets = sorted({len(row["set_means"]) for row in comparison.rows})
+    several = " or ".join(words.count(number, "set") for number in sets)
+    machine = comparison.result.get("hardware")
+    judged = comparison.result["evaluation"]
+    augmented = "without augmentation" if judged["eval_augment"] == "none" else f"under {judged['eval_augment']}"
+    text = (
+        f"Test accuracy in percent, mean ± standard deviation over {students} students of {several}, each trained for "
+    )
+    text += f"{judged['eval_epochs']} epochs {augmented}"
+    return f"{text}; on {machine}." if machine else f"{text}."
+
+
+def compared_dataset(comparison: Comparison) -> str:
+    """What the methods were compared on."""
+    return words.dataset(comparison.result["dataset"])

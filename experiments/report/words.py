@@ -1,0 +1,68 @@
+"""Names and numbers as a reader wants them."""
+
+from experiments.presets import CORESETS
+
+_DATASETS = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "svhn_cropped": "SVHN",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "digits": "scikit-learn's digits",
+}
+_METHODS = {"k_center": "k-center", "kmeans": "k-means"}
+_NETWORKS = {"mlp": "MLP", "lenet": "LeNet", "alexnet": "AlexNet", "vgg11": "VGG-11", "resnet18": "ResNet-18"}
+_RECIPES = {"own": "own", "dc": "DC's", "dsa": "DSA's", "idc": "IDC's"}
+
+
+def dataset(name: str) -> str:
+    return _DATASETS.get(name, name)
+
+
+def method(name: str) -> str:
+    return _METHODS.get(name, name if name in CORESETS else name.upper())
+
+
+def network(name: str, width: int | None) -> str:
+    return f"ConvNet-{width}" if name == "convnet" and width else _NETWORKS.get(name, name)
+
+
+def recipe(name: str, augmented: bool) -> str:
+    return _RECIPES.get(name, name) + ("" if augmented else ", no augmentation")
+
+
+def accuracy(score: dict | None) -> str:
+    """Percent, mean and deviation; nothing for nothing."""
+    return f"{score['mean']:.1f} ± {score['std']:.1f}" if score else ""
+
+
+def signed(value: float) -> str:
+    """One decimal with its sign; zero has none."""
+    text = f"{value:+.1f}"
+    return "0.0" if float(text) == 0 else minus(text)
+
+
+def minus(text: str) -> str:
+    """A number with the sign that numbers have, not a hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(number: int) -> str:
+    """Bytes in a unit of thousands."""
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"

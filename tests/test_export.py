@@ -1,0 +1,228 @@
+"""What is exported is the set that was made: read back, in PyTorch, and in what it is worth."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import chex
+import jax
+import numpy as np
+import pytest
+from helpers import small_data
+
+import dcjax as dc
+from dcjax import foreign
+from experiments import config as configs
+from experiments.export import main
+
+SETTINGS = configs.Config(width=4, eval_epochs=30)
+
+
+@pytest.fixture(name="data", scope="module")
+def _data():
+    return dc.data.load("digits")
+
+
+def make_run(path, data, batch, settings=SETTINGS):
+    """A run directory as far as an export looks at it."""
+    meta = {"method": "dc", "dataset": "digits", "recipe": {"training": "SGD"}}
+    dc.save_condensed(path / "condensed.npz", batch, {"image": batch.image}, data, meta)
+    (path / "config.json").write_text(json.dumps(configs.dump(settings)))
+    return path
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path, data):
+    """Two real images of every digit, contrast doubled: a quarter of the values leaves [0, 1]."""
+    batch = data.sample(jax.random.key(0), 2)
+    return make_run(tmp_path / "run", data, batch._replace(image=2 * batch.image))
+
+
+def export(*arguments):
+    assert main([str(argument) for argument in arguments]) == 0
+
+
+def test_plain_arrays_need_only_numpy_and_are_the_set(run, data):
+    export(run, "--format", "npz")
+    code = (
+        "import numpy as np, sys\n"
+        f"z = np.load({str(run / 'images.npz')!r})\n"
+        "assert z['labels'].tolist() == [k for k in range(10) for _ in range(2)]\n"
+        "assert z['class_names'].tolist() == list('0123456789') and 'soft_labels' not in z and 'dcjax' not in sys.modules\n"
+        "print(z['images'].shape, z['images'].dtype, z['mean'].shape, z['std'].shape, z['about'])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("(20, 8, 8, 1) float32 (1,) (1,)")
+    assert '"recipe": {"training": "SGD"}' in out
+    own, plain = (foreign.read(path, data)[0].batch for path in (run, run / "images.npz"))
+    chex.assert_trees_all_close(plain, own, atol=1e-5)
+
+
+@pytest.mark.parametrize("format", ["npz", "pt"])
+def test_soft_labels_go_along(format, tmp_path, data):
+    if format == "pt":
+        pytest.importorskip("torch")
+    batch = data.sample(jax.random.key(0), 1)
+    run = make_run(tmp_path / "run", data, batch._replace(label=0.9 * batch.label + 0.01))
+    export(run, "--format", format, "--out", tmp_path / f"x.{format}")
+    (condensed,) = foreign.read(tmp_path / f"x.{format}", data)
+    chex.assert_trees_all_close(condensed.batch, foreign.read(run, data)[0].batch, atol=1e-5)
+
+
+def test_pytorch_reads_the_set_in_the_published_layout(run, data):
+    torch = pytest.importorskip("torch")
+    export(run / "condensed.npz", "--format", "pt")
+    content = torch.load(run / "images.pt")
+    image, label = content["data"][-1]
+    assert (image.dtype, image.shape) == (torch.float32, (20, 1, 8, 8))
+    assert (label.dtype, label.tolist()) == (torch.int64, [k for k in range(10) for _ in range(2)])
+    mean, std = (torch.tensor(content[name]).reshape(-1, 1, 1) for name in ("mean", "std"))
+    pixels = (image * std + mean).movedim(1, -1).numpy()
+    np.testing.assert_allclose(pixels, np.load(run / "condensed.npz")["images"], atol=1e-6)
+    assert (content["class_names"], content["about"]["recipe"]) == (list("0123456789"), {"training": "SGD"})
+    own, read = (foreign.read(path, data)[0].batch for path in (run, run / "images.pt"))
+    chex.assert_trees_all_close(read, own, atol=1e-6)
+
+
+@pytest.fixture(name="torch")
+def _torch():
+    """On one thread: test processes share the cores, and PyTorch's threads wait for each other by spinning."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)
+
+
+def torch_student(torch):
+    """One block for 8x8 images, and its weights in dcjax's layout."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    conv, norm, dense = nn.Conv2d(1, 8, 3, padding=1), nn.GroupNorm(8, 8), nn.Linear(8 * 4 * 4, 10)
+    net = nn.Sequential(conv, norm, nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), dense)
+    params = {
+        "conv0": {"kernel": conv.weight.permute(2, 3, 1, 0), "bias": conv.bias},
+        "norm0": {"scale": norm.weight, "bias": norm.bias},
+        "dense": {"kernel": dense.weight.reshape(10, 8, 16).permute(2, 1, 0).reshape(128, 10), "bias": dense.bias},
+    }
+    return net, jax.tree.map(lambda x: x.detach().clone().numpy(), params)
+
+
+def test_a_student_in_pytorch_learns_from_the_exported_set_what_one_in_dcjax_learns(tmp_path, data, torch):
+    run = make_run(tmp_path / "run", data, data.sample(jax.random.key(1), 3))
+    export(run, "--format", "pt")
+    ((image, label),) = torch.load(run / "images.pt")["data"]
+    net, params = torch_student(torch)
+    for rate, epochs in ((0.1, 22), (0.01, 19)):
+        optimizer = torch.optim.SGD(net.parameters(), rate, momentum=0.9, weight_decay=5e-4)
+        for _ in range(epochs):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(image), label).backward()
+            optimizer.step()
+    test = torch.tensor(np.moveaxis(np.asarray(data.test.normalise(data.test.image)), -1, 1))
+    accuracy = float((net(test).argmax(1).numpy() == data.test.label).mean())
+    same = dc.network(dc.networks.ConvNet(10, width=8, depth=1), data.image_shape)._replace(init=lambda key: params)
+    batch = foreign.read(run, data)[0].batch
+    recipe = dc.dc_recipe(40, learning_rate=0.1)
+    (ours,) = dc.evaluate(jax.random.key(0), same, batch, data.test, recipe=recipe, num_students=1)
+    assert accuracy > 0.6
+    assert abs(accuracy - ours) < 0.01
+
+
+def test_pictures_are_the_set_clipped_and_rounded(run, data, tmp_path):
+    export(run, "--format", "png", "--out", tmp_path / "pictures", "--no-evaluate")
+    (condensed,) = foreign.read(tmp_path / "pictures", data)
+    pixels = np.load(run / "condensed.npz")["images"].reshape(10, 2, 8, 8, 1)
+    np.testing.assert_allclose(condensed.pixels, np.round(pixels.clip(0, 1) * 255) / 255, atol=1e-6)
+    assert sorted(path.name for path in (tmp_path / "pictures" / "7").iterdir()) == ["0000.png", "0001.png"]
+    note = json.loads((tmp_path / "pictures" / "export.json").read_text())
+    assert note["clipped"] == round(float(((pixels < 0) | (pixels > 1)).mean()), 4) > 0.05
+    np.testing.assert_allclose(note["mean"], data.mean, rtol=1e-6)
+    assert (note["folders"]["7"], "accuracy" in note) == ("7", False)
+
+
+def test_class_names_that_are_no_file_names_come_back(tmp_path):
+    data = dataclasses.replace(small_data(channels=3), class_names=("a/b", "..", "10"))
+    run = make_run(tmp_path / "run", data, data.sample(jax.random.key(0), 1))
+    export(run, "--format", "png", "--no-evaluate")
+    assert json.loads((run / "images" / "export.json").read_text())["folders"] == {"a_b": "a/b", "_": "..", "10": "10"}
+    (condensed,) = foreign.read(run / "images", data)
+    assert condensed.class_names == data.class_names
+    np.testing.assert_allclose(condensed.pixels, foreign.read(run, data)[0].pixels, atol=1 / 500)
+
+
+def test_rounding_costs_nothing_where_values_are_bytes_and_something_where_they_are_clipped(
+    run, data, tmp_path, capsys
+):
+    exact = make_run(tmp_path / "exact", data, data.sample(jax.random.key(0), 2))
+    accuracy = {}
+    for path in (exact, run):
+        export(path, "--format", "png", "--num-students", "2")
+        accuracy[path] = json.loads((path / "images" / "export.json").read_text())["accuracy"]
+    assert accuracy[exact]["png"] == accuracy[exact]["exact"]
+    assert accuracy[run]["png"]["values"] != accuracy[run]["exact"]["values"]
+    assert accuracy[run]["exact"]["students"] == 2
+    out = capsys.readouterr().out
+    rows = [line for line in out.splitlines() if "as it is" in line or "as PNG (8 bits)" in line]
+    assert f"{accuracy[run]['png']['mean']:.1f} ± {accuracy[run]['png']['std']:.1f}" in rows[3]
+
+
+def without(path, name):
+    (path / name).unlink()
+    return path
+
+
+def damaged(path):
+    (path / "condensed.npz").write_bytes(b"PK")
+    return path
+
+
+BAD = {
+    "no format": (lambda run: [run], "--format"),
+    "format": (lambda run: [run, "--format", "gif"], "'gif'"),
+    "flag": (lambda run: [run, "--fromat", "npz"], "There is no flag --fromat: did you mean --format?"),
+    "nothing": (lambda run: [run / "none", "--format", "npz"], "There is no file"),
+    "unfinished": (lambda run: [without(run, "condensed.npz"), "--format", "npz"], "There is no file"),
+    "damaged": (lambda run: [damaged(run), "--format", "npz"], "is damaged or no .npz file"),
+    "taken": (
+        lambda run: [run, "--format", "npz", "--out", run / "config.json"],
+        "is there already: give another path",
+    ),
+    "folder taken": (lambda run: [run, "--format", "png", "--out", run], "is there already: give another path"),
+    "no room": (lambda run: [run, "--format", "npz", "--out", "/proc/x/y.npz"], "/proc/x/y.npz cannot be written"),
+    "no settings": (lambda run: [without(run, "config.json"), "--format", "png"], "give --no-evaluate"),
+    "students": (
+        lambda run: [run, "--format", "png", "--num-students", "0"],
+        "--num-students must be at least 1, not 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence_and_writes_nothing(case, run, capsys):
+    make, message = BAD[case]
+    arguments = [str(argument) for argument in make(run)]
+    before = sorted(run.rglob("*"))
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert sorted(run.rglob("*")) == before
+
+
+def test_without_pytorch_one_is_told_to_install_it(run, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main([str(run), "--format", "pt"]) == 2
+    assert "pip install torch" in capsys.readouterr().err
+    assert not (run / "images.pt").exists()
+
+
+def test_pictures_cut_short_leave_nothing(run, monkeypatch):
+    def fail(image):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dcjax.foreign._write._picture", fail)
+    assert main([str(run), "--format", "png", "--no-evaluate"]) == 2
+    assert {path.name for path in run.iterdir()} == {"condensed.npz", "config.json"}

@@ -1,0 +1,268 @@
+"""Condensed sets of other people: one set in every format is read as one set, and what does not fit is named."""
+
+import dataclasses
+import json
+import os
+import sys
+
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+from helpers import small_data
+from PIL import Image
+
+import dcjax as dc
+from dcjax import foreign
+from dcjax.training import cross_entropy, fit, flatten
+
+DATA = dataclasses.replace(small_data(channels=3), class_names=("2", "10", "a/b"))
+LABEL = np.array([2, 0, 1, 2, 0, 2])  # in no order, of no common number
+IMAGE = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+NORMALISED = np.asarray(DATA.train.normalise(IMAGE))
+
+
+def expected():
+    """IMAGE by class, with padding at the end of the smaller ones."""
+    image, label = np.zeros((3, 3, 8, 8, 3)), np.zeros((3, 3, 3))
+    for k in range(3):
+        members = NORMALISED[k == LABEL]
+        image[k, : len(members)] = members
+        label[k, : len(members), k] = 1
+    return dc.Batch(image, label)
+
+
+def save_folder(path, names, image=IMAGE, label=LABEL, mode="RGB"):
+    for i, (picture, k) in enumerate(zip(image, label)):
+        (path / names[k]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).convert(mode).save(path / names[k] / f"{i:04}.png")
+    return path
+
+
+def save_npz(path, **arrays):
+    np.savez(path, **{"images": IMAGE, "labels": LABEL, **arrays})
+    return path
+
+
+def needs_torch(path):
+    pytest.importorskip("torch")
+    return path
+
+
+def save_pt(path, content):
+    pytest.importorskip("torch").save(content, path)
+    return path
+
+
+def pair(image=NORMALISED, label=LABEL):
+    torch = pytest.importorskip("torch")
+    return [torch.tensor(np.moveaxis(image, -1, 1)), torch.tensor(label)]
+
+
+SOURCES = {
+    "bytes": lambda at: save_npz(at / "x.npz"),
+    "floats": lambda at: save_npz(at / "x.npz", images=IMAGE / 255),
+    "probabilities": lambda at: save_npz(at / "x.npz", labels=np.eye(3)[LABEL]),
+    "other order": lambda at: save_npz(at / "x.npz", labels=np.array([2, 0, 1])[LABEL], class_names=["10", "a/b", "2"]),
+    "folder": lambda at: save_folder(at / "x", ("2", "10", "a_b")),
+    "split folder": lambda at: save_folder(at / "x" / "train", ("2", "10", "a_b")).parent,
+    "pair": lambda at: save_pt(at / "x.pt", pair()),
+    "pairs": lambda at: save_pt(at / "x.pt", [pair()]),
+    "published": lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": {}}),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_set_is_read_from_every_format(source, tmp_path):
+    (condensed,) = foreign.read(SOURCES[source](tmp_path), DATA)
+    chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-6)
+    assert (condensed.class_names, condensed.mean, condensed.std) == (DATA.class_names, DATA.mean, DATA.std)
+
+
+def test_grey_images_need_no_channel_axis(tmp_path):
+    data = small_data()
+    image = IMAGE[..., 0]
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz", images=image), data)
+    np.testing.assert_allclose(condensed.batch.image[2, 1], data.train.normalise(image[3][..., None]), atol=1e-6)
+
+
+def test_soft_labels_are_kept_and_grouped_by_the_likeliest_class(tmp_path):
+    label = np.array([[0.1, 0.9, 0], [0.6, 0, 0.4]])
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz", images=IMAGE[:2], labels=label), DATA)
+    np.testing.assert_allclose(condensed.batch.label[:, 0], [label[1], label[0], np.zeros(3)], atol=1e-7)
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path):
+    batch = DATA.sample(jax.random.key(0), 2)
+    dc.save_condensed(tmp_path / "run" / "condensed.npz", batch, {"image": batch.image}, DATA, {"method": "dc"})
+    return tmp_path / "run"
+
+
+def test_a_run_and_its_file_are_one_set(run):
+    batch = dc.load_condensed(run / "condensed.npz").batch
+    for path in (run, str(run / "condensed.npz")):
+        (condensed,) = foreign.read(path, DATA)
+        chex.assert_trees_all_equal(condensed.batch, batch)
+        assert condensed.meta["method"] == "dc"
+
+
+def test_a_run_is_brought_to_the_order_and_the_statistics_of_the_data(run):
+    pixels = dc.load_condensed(run / "condensed.npz").pixels
+    train = DATA.train.replace(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    (condensed,) = foreign.read(run, dataclasses.replace(DATA, train=train, class_names=("a/b", "2", "10")))
+    np.testing.assert_allclose(condensed.batch.image, train.normalise(255 * pixels[[2, 0, 1]]), atol=1e-5)
+    np.testing.assert_array_equal(condensed.batch.label, np.eye(3)[:, None].repeat(2, 1))
+    np.testing.assert_allclose(condensed.pixels, pixels[[2, 0, 1]], atol=1e-6)
+
+
+def test_a_published_file_holds_a_set_for_every_experiment(tmp_path):
+    accuracies = {"ConvNet": [np.float64(0.5), np.float32(0.25), 0.125]}
+    content = {"data": [pair(), pair(NORMALISED[::-1].copy())], "accs_all_exps": accuracies}
+    first, second = foreign.read(save_pt(tmp_path / "res_DC.pt", content), DATA)
+    chex.assert_trees_all_close(first.batch, expected(), atol=1e-6)
+    np.testing.assert_allclose(second.batch.image[1, 0], NORMALISED[3], atol=1e-6)
+    assert second.meta == {"experiment": 1, "accuracies": {"ConvNet": [0.5, 0.25, 0.125]}}
+
+
+def test_a_file_with_statistics_of_its_own_is_brought_to_those_of_the_data(tmp_path):
+    content = {"data": [pair(IMAGE / np.float32(255) / 2 - 1)], "mean": [2.0] * 3, "std": [2.0] * 3}
+    (condensed,) = foreign.read(save_pt(tmp_path / "x.pt", content), DATA)
+    chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-5)
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = error(save_pt(tmp_path / "x.pt", {"data": [pair()], "accs_all_exps": Harmful()}))
+    assert "or holds more than tensors and numbers (it asks for" in message
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_without_pytorch_one_is_told_to_install_it(tmp_path, monkeypatch):
+    (tmp_path / "x.pt").touch()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "can only be read with PyTorch: pip install torch" in error(tmp_path / "x.pt")
+
+
+def error(path, data=DATA):
+    with pytest.raises(dc.InputError) as caught:
+        foreign.read(path, data)
+    return str(caught.value)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-300])
+    return path
+
+
+def with_text(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    return path
+
+
+NAN = np.where(np.arange(3) == 1, np.nan, NORMALISED)
+BAD = {
+    "nothing": (lambda at: at / "x.npz", "There is no file"),
+    "another kind": (lambda at: with_text(at / "x.txt"), "give a run directory, a folder of images, an .npz or a .pt"),
+    "unfinished": (lambda at: with_text(at / "run" / "config.json").parent, "has no condensed.npz yet"),
+    "cut npz": (lambda at: cut(save_npz(at / "x.npz")), "is damaged or no .npz file"),
+    "other npz": (lambda at: save_npz(at / "x.npz", labels=LABEL[:-1]), "has labels of int64, (5,), but 6 images"),
+    "no images": (lambda at: save_npz(at / "x.npz", images=IMAGE[:0]), "needs images [T, H, W, C], not (0, 8, 8, 3)"),
+    "no rank": (lambda at: save_npz(at / "x.npz", images=IMAGE[0, 0]), "needs images [T, H, W, C], not (8, 3)"),
+    "integers": (lambda at: save_npz(at / "x.npz", images=IMAGE.astype(int)), "not int64"),
+    "normalised": (lambda at: save_npz(at / "x.npz", images=NORMALISED), "undo their normalisation"),
+    "channels": (
+        lambda at: save_npz(at / "x.npz", images=IMAGE[..., :1]),
+        "has images of 8x8x1 (height, width, channels), but arrays has 8x8x3",
+    ),
+    "size": (lambda at: save_npz(at / "x.npz", images=IMAGE[:, 1:]), "has images of 7x8x3"),
+    "label": (lambda at: save_npz(at / "x.npz", labels=LABEL + 1), "labels from 1 to 3, but arrays has 3 classes"),
+    "negative": (lambda at: save_npz(at / "x.npz", labels=LABEL - 1), "labels from -1 to 1"),
+    "absent": (lambda at: save_npz(at / "x.npz", labels=LABEL // 2), "has no image of class 'a/b'"),
+    "classes": (lambda at: save_npz(at / "x.npz", labels=np.eye(4)[LABEL]), "probabilities (6, 3)"),
+    "logits": (lambda at: save_npz(at / "x.npz", labels=np.eye(3)[LABEL] - 1 / 3), "that are no probabilities"),
+    "no number": (
+        lambda at: save_npz(at / "x.npz", images=np.full((6, 8, 8, 3), np.nan)),
+        "has pixels that are not finite numbers",
+    ),
+    "names": (lambda at: save_npz(at / "x.npz", class_names=["2", "10", "c"]), "'a/b' is in only one of them"),
+    "folders": (
+        lambda at: save_folder(at / "x", ("0", "1", "2")),
+        "has 3 classes and arrays has 3, and '0' is in only",
+    ),
+    "folder missing": (lambda at: save_folder(at / "x", ("2", "10", "10")), "has 2 classes and arrays has 3"),
+    "grey folder": (lambda at: save_folder(at / "x", ("2", "10", "a_b"), mode="L"), "has images of 8x8x1"),
+    "one folder": (lambda at: save_folder(at / "x", ("2", "2", "2")), "has one class"),
+    "cut pt": (lambda at: cut(save_pt(at / "x.pt", pair())), "is damaged, or holds more than"),
+    "no pt": (lambda at: with_text(needs_torch(at / "x.pt")), "is damaged, or holds more than"),
+    "weights": (lambda at: save_pt(at / "x.pt", {"weight": pair()[0]}), "holds no condensed images: it needs"),
+    "no pair": (lambda at: save_pt(at / "x.pt", {"data": [pair()[:1]]}), "holds no condensed images: it needs"),
+    "number": (lambda at: save_pt(at / "x.pt", 3), "holds no condensed images: it needs"),
+    "pt channels": (lambda at: save_pt(at / "x.pt", pair(NORMALISED[..., :1])), "has images of 8x8x1"),
+    "pt label": (lambda at: save_pt(at / "x.pt", pair(label=LABEL * 2)), "labels from 0 to 4"),
+    "pt no number": (lambda at: save_pt(at / "x.pt", pair(NAN)), "has pixels that are not finite numbers"),
+    "pt notes": (
+        lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": [1]}),
+        "something beside its images that does not fit",
+    ),
+    "pt pair of numbers": (
+        lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": {"a": [pair()[1]]}}),
+        "something beside its images that does not fit",
+    ),
+    "pt mean": (lambda at: save_pt(at / "x.pt", {"data": [pair()], "mean": [0.5]}), "mean and std need 3 numbers"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence(case, tmp_path):
+    make, message = BAD[case]
+    given = error(make(tmp_path))
+    assert message in given
+    assert len(given.splitlines()) == 1
+
+
+def test_a_run_on_other_data_is_refused(run):
+    assert "has images of 8x8x3" in error(run, dataclasses.replace(small_data(), class_names=DATA.class_names))
+    assert "has 3 classes and arrays has 4" in error(run, small_data(num_classes=4, channels=3))
+    content = dict(np.load(run / "condensed.npz"))
+    meta = json.loads(str(content["meta"]))
+    np.savez(
+        run / "condensed.npz", **{**content, "meta": np.array(json.dumps({**meta, "format": "dcjax-condensed-9"}))}
+    )
+    assert "is not a condensed set of dcjax" in error(run)
+
+
+def test_padding_changes_no_training(tmp_path):
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz"), DATA)
+    rows = foreign.real_rows(condensed.batch)
+    chex.assert_shape(rows.image, (1, 6, 8, 8, 3))
+    linear = dc.Network(lambda key: None, lambda params, image: image.reshape(len(image), -1) @ params, lambda *_: None)
+    params = jax.random.normal(jax.random.key(0), (8 * 8 * 3, 3))
+    with_padding, without = (
+        fit(jax.random.key(1), cross_entropy(linear), params, flatten(batch), optax.sgd(0.1), epochs=2)
+        for batch in (condensed.batch, rows)
+    )
+    np.testing.assert_allclose(with_padding, without, atol=1e-5)
+    assert abs(without - params).max() > 0.01
+
+
+def test_what_is_written_has_no_padding(tmp_path):
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz"), DATA)
+    foreign.write_npz(tmp_path / "again.npz", condensed)
+    content = np.load(tmp_path / "again.npz")
+    np.testing.assert_array_equal(content["labels"], sorted(LABEL))
+    np.testing.assert_allclose(content["images"], IMAGE[np.argsort(LABEL, kind="stable")] / 255, atol=1e-6)
+
+
+def test_folders_are_named_as_classes_where_a_file_system_allows_it():
+    names = ("cat", "Cat", "a/b", "a:b", ".hidden", "", "..", "nul", "con.x", "été")
+    folders = foreign.folder_names(names)
+    assert folders == ("cat", "Cat_2", "a_b", "a_b_2", "hidden", "_", "__2", "_nul", "_con.x", "été")
+    assert foreign.folder_names([str(i) for i in range(100)]) == tuple(str(i) for i in range(100))
