@@ -2,7 +2,7 @@
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
 under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other. Of the table that the
-library is built for, DC, DSA and DM are here and the rest is planned:
+library is built for, DC, DSA, DM and IDC are here and the rest is planned:
 
     method           what is learned       what is compared                              where
     DD               pixels                unrolled (learned rate)                       fresh
@@ -33,6 +33,7 @@ from dcjax import data as data
 from dcjax import distances as distances
 from dcjax import foreign as foreign
 from dcjax import networks as networks
+from dcjax import optimizers as optimizers
 from dcjax import ranking as ranking
 from dcjax import sharding as sharding
 from dcjax.artifact import Condensed as Condensed
@@ -56,12 +57,21 @@ from dcjax.evaluate import evaluate_each as evaluate_each
 from dcjax.networks import network as network
 from dcjax.objectives import distribution_matching as distribution_matching
 from dcjax.objectives import gradient_matching as gradient_matching
+from dcjax.objectives import on_minibatch as on_minibatch
+from dcjax.parameterizations import bounded_formation as bounded_formation
+from dcjax.parameterizations import from_grey_noise as from_grey_noise
+from dcjax.parameterizations import from_mixed as from_mixed
 from dcjax.parameterizations import from_noise as from_noise
 from dcjax.parameterizations import from_real as from_real
+from dcjax.parameterizations import in_pixel_space as in_pixel_space
+from dcjax.parameterizations import multi_formation as multi_formation
+from dcjax.parameterizations import multi_scale_formation as multi_scale_formation
 from dcjax.parameterizations import pixels as pixels
 from dcjax.recipes import Recipe as Recipe
 from dcjax.recipes import dc_recipe as dc_recipe
 from dcjax.recipes import dsa_recipe as dsa_recipe
 from dcjax.recipes import idc_recipe as idc_recipe
 from dcjax.trajectories import fresh as fresh
+from dcjax.trajectories import from_pool as from_pool
+from dcjax.trajectories import on_real as on_real
 from dcjax.trajectories import on_synthetic as on_synthetic

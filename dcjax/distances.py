@@ -6,7 +6,7 @@ Kernels keep their output axis last, so a filter is a column of `x.reshape(-1, x
 import jax
 import jax.numpy as jnp
 
-from dcjax.base import Array, Params
+from dcjax.base import Array, Distance, InputError, Params
 
 _EPSILON = 1e-6  # DC's, added to the product of norms
 _SMALLEST_SQUARE = 1e-20  # keeps the square root's derivative finite at a dead filter
@@ -28,6 +28,24 @@ def squared_error(a: Params, b: Params) -> Array:
 def absolute_error(a: Params, b: Params) -> Array:
     """The sum of absolute differences over all parameters."""
     return _sum_over_leaves(lambda x, y: jnp.abs(x - y).sum(), a, b)
+
+
+def of_convolutions(distance: Distance) -> Distance:
+    """The distance of the convolution kernels alone, as IDC takes it: no biases, norm scales or dense layers.
+
+    Raises:
+        InputError: the network has no convolution.
+    """
+
+    def between(a, b):
+        kernels = [[leaf for leaf in jax.tree.leaves(tree) if leaf.ndim == 4] for tree in (a, b)]
+        if not kernels[0]:
+            raise InputError(
+                "A distance of_convolutions compares convolution kernels, but the network has none: take the distance itself."
+            )
+        return distance(*kernels)
+
+    return between
 
 
 def cosine(a: Params, b: Params) -> Array:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import optax
 
-from dcjax.augment import cutmix, cutout, dsa, identity, no_mixing
+from dcjax.augment import cutmix, dsa, idc, identity, no_mixing
 from dcjax.base import Augmentation, Mixing
 
 
@@ -67,7 +67,7 @@ def idc_recipe(epochs: int = 1000, augment: Augmentation | None = None, mix: Mix
 
     Args:
         epochs: passes over the condensed set.
-        augment: DSA's operators without cutout when None.
+        augment: `augment.idc()` when None.
         mix: CutMix with probability 0.5 when None.
     """
     drops = (2 * epochs // 3, 5 * epochs // 6)
@@ -78,4 +78,4 @@ def idc_recipe(epochs: int = 1000, augment: Augmentation | None = None, mix: Mix
         f"SGD, batch 64, momentum 0.9, weight decay 5e-4, rate 0.01 for {epochs} epochs, times 0.2 after {drops[0]} and "
         f"{drops[1]}"
     )
-    return Recipe((phase,), 64, augment or dsa(without=(cutout,)), mix or cutmix(probability=0.5), description)
+    return Recipe((phase,), 64, augment or idc(), mix or cutmix(probability=0.5), description)

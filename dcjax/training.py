@@ -102,7 +102,45 @@ def fit(
         The trained weights.
     """
     size = batch.image.shape[0]
-    batch = pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size))
+    step = _descent(loss, _padded(batch, batch_size), optimizer, augment, mix)
+
+    def epoch(carry, key):
+        order_key, step_key = jax.random.split(key)
+        order = shuffled(order_key, size, batch_size)
+        return lax.scan(step, carry, (jax.random.split(step_key, len(order)), order))[0], None
+
+    carry = (params, optimizer.init(params))
+    return lax.scan(epoch, carry, jax.random.split(key, epochs))[0][0]
+
+
+def descend(
+    key: Key,
+    loss: Loss,
+    params: Params,
+    opt_state: Any,
+    batch: Batch,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    augment: Augmentation = identity,
+    mix: Mixing = no_mixing,
+) -> tuple[Params, Any]:
+    """As `fit` for a number of steps, with an optimizer that goes on from where it was: gives the weights and its state.
+
+    The steps take the mini-batches of one reshuffled pass over the set, and of further ones where that is not enough.
+    """
+    size = batch.image.shape[0]
+    order_key, step_key = jax.random.split(key)
+    passes = -(-steps // steps_per_epoch(size, batch_size))
+    orders = jax.vmap(lambda key: shuffled(key, size, batch_size))(jax.random.split(order_key, passes))
+    indices = orders.reshape(-1, orders.shape[-1])[:steps]
+    step = _descent(loss, _padded(batch, batch_size), optimizer, augment, mix)
+    return lax.scan(step, (params, opt_state), (jax.random.split(step_key, steps), indices))[0]
+
+
+def _descent(loss, batch, optimizer, augment, mix):
+    """One step of training on the images of `batch` at some indices: `((params, opt_state), (key, indices)) -> (..., None)`."""
 
     def step(carry, inputs):
         params, opt_state = carry
@@ -113,13 +151,13 @@ def fit(
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), None
 
-    def epoch(carry, key):
-        order_key, step_key = jax.random.split(key)
-        order = shuffled(order_key, size, batch_size)
-        return lax.scan(step, carry, (jax.random.split(step_key, len(order)), order))[0], None
+    return step
 
-    carry = (params, optimizer.init(params))
-    return lax.scan(epoch, carry, jax.random.split(key, epochs))[0][0]
+
+def _padded(batch, batch_size):
+    """So many rows that whole mini-batches come out."""
+    size = batch.image.shape[0]
+    return pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size))
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:

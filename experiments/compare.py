@@ -20,7 +20,7 @@ from dcjax import InputError
 from experiments import cli, output
 from experiments import config as configs
 from experiments.command_line import parse
-from experiments.config import Config
+from experiments.config import EVALUATION, Config
 from experiments.endings import Stopped
 from experiments.presets import METHODS
 from experiments.report import markdown
@@ -28,7 +28,7 @@ from experiments.report.records import Comparison
 from experiments.run import run
 from experiments.workdir import write_text
 
-_OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole", "eval_epochs", "eval_augment")
+_OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole", *EVALUATION[1:])
 _ALONE = ("coordinator", "num_processes", "process_id")
 
 
@@ -107,7 +107,7 @@ def _evaluation(wanted):
     """How every set is judged."""
     own = configs.defaults("dc", wanted.dataset, 1, Config.network)
     epochs = own.eval_epochs if wanted.eval_epochs is None else wanted.eval_epochs
-    return {"eval_epochs": epochs, "eval_augment": wanted.eval_augment or own.eval_augment}
+    return {"eval_recipe": "dc", "eval_epochs": epochs, "eval_augment": wanted.eval_augment or own.eval_augment}
 
 
 def _arguments(wanted, place, cell, passed):

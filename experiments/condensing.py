@@ -64,7 +64,7 @@ def _start(job, checkpoints):
 def _compiled(job, state):
     began = time.perf_counter()
     say("compiling ...", style="dim")
-    run = dc.iteration(job.method.condenser, steps=job.config.matches, real_per_class=job.real_batch)
+    run = dc.iteration(job.method.condenser, steps=job.config.matches, real_per_class=job.draw)
     step = run.lower(job.keys.step, state, job.data.train, np.int32(0)).compile()
     return step, time.perf_counter() - began
 

@@ -6,12 +6,12 @@ import jax
 
 import dcjax as dc
 from experiments import output
+from experiments.config import EVALUATION
 from experiments.job import Job
 from experiments.stop import StopRequest
 from experiments.students import accuracies, everything, random_draws
 from experiments.workdir import RunDirectory
 
-_EVALUATION = ("iterations", "num_students", "eval_epochs", "eval_augment")  # what final accuracies depend on
 WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
 
 
@@ -47,7 +47,7 @@ def evaluate_all(
     Gives what is known after each of them, and whether that is all. Every student's accuracy is noted at once, and a stopped
     evaluation goes on with the next student.
     """
-    settings = {name: getattr(job.config, name) for name in _EVALUATION}
+    settings = {name: getattr(job.config, name) for name in ("iterations", *EVALUATION)}
     scores = directory.read_scores(settings)
     accuracy, stages = {}, _stages(job, syn)
     for name, key, batch, students in stages:

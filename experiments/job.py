@@ -6,7 +6,7 @@ import jax
 
 import dcjax as dc
 from dcjax.sharding import replicate
-from experiments.build import Method, build
+from experiments.build import Method, build, draw_size
 from experiments.config import Config
 
 
@@ -24,10 +24,11 @@ class Job(NamedTuple):
     data: dc.data.Dataset
     method: Method
     keys: Keys
-    real_batch: int  # images per class in a comparison: the configured number or the smallest class
+    draw: int  # real images of each class in a step: what it needs, or the smallest class
 
     def initial_state(self, real: dc.data.Split) -> dc.CondenserState:
-        draw = max(self.real_batch, self.config.ipc)  # a start from real images takes ipc of every class
+        config = self.config  # a start from real images takes one for everything that is decoded
+        draw = max(self.draw, config.ipc if config.parameterization == "pixels" else config.factor**2 * config.ipc)
         return self.method.condenser.init(self.keys.init, real.sample(self.keys.draw, draw))
 
     def decoded(self, syn: dc.Syn) -> dc.Batch:
@@ -50,6 +51,6 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
             f"--ipc {config.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
         )
     keys = Keys(*replicate(jax.random.split(jax.random.key(config.seed), 4)))
-    job = Job(config, data, build(config, data), keys, real_batch=min(config.real_batch, smallest))
+    job = Job(config, data, build(config, data), keys, draw=min(draw_size(config, data.num_classes), smallest))
     jax.eval_shape(job.initial_state if job.method.condenser else lambda _: job.method.net.init(keys.init), data.train)
     return job

@@ -100,10 +100,13 @@ def table(config: Config, accuracy: dict[str, dict]) -> Table:
         "whole": "whole training set",
     }
     for name, score in accuracy.items():
-        mean = paper.get(name)
-        reference = (f"{mean[0]:.1f} ± {mean[1]:.1f}", f"{score['mean'] - mean[0]:+.1f}") if mean else ("", "")
+        reference = _reference(score, *paper[name]) if name in paper else ("", "")
         out.add_row(labels[name], f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]), *reference)
     return out
+
+
+def _reference(score, mean, deviation):
+    return f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}"), f"{score['mean'] - mean:+.1f}"
 
 
 def contest_table(name: str, rows: list[dict]) -> Table:

@@ -1,60 +1,13 @@
-"""The papers' settings and numbers: method x dataset x images per class -> what to run and what came out.
+"""The papers' settings: method x dataset x images per class -> what to run.
 
-DC: Zhao, Mopuri & Bilen, "Dataset Condensation with Gradient Matching", ICLR 2021, Table 1 and its published code; the
-coresets are that table's baselines. DSA: Zhao & Bilen, "Dataset Condensation with Differentiable Siamese Augmentation", ICML
-2021. DM: Zhao & Bilen, "Dataset Condensation with Distribution Matching", WACV 2023. DSA's means are those of its authors' table
-(but CIFAR-100 at 50), its deviations, DM's numbers and all of CIFAR-100 those of later papers that list them. DM's on MNIST are
-left out for want of a source.
+Each as its published code sets it: DC (Zhao, Mopuri & Bilen, ICLR 2021), DSA (Zhao & Bilen, ICML 2021), DM (Zhao & Bilen, WACV
+2023), IDC (Kim et al., ICML 2022). What came out is in `papers`.
 """
 
 import numpy as np
 
 CORESETS = ("random", "herding", "k_center", "forgetting", "kmeans", "whole")
-METHODS = ("dc", "dsa", "dm", *CORESETS)
-
-_IPC = (1, 10, 50)
-
-# Test accuracy in percent, ConvNet: mean and deviation at 1, 10 and 50 images per class; None where a paper has no number.
-PAPER = {
-    ("dc", "mnist"): ((91.7, 0.5), (97.4, 0.2), (98.8, 0.2)),
-    ("dc", "fashion_mnist"): ((70.5, 0.6), (82.3, 0.4), (83.6, 0.4)),
-    ("dc", "svhn_cropped"): ((31.2, 1.4), (76.1, 0.6), (82.3, 0.3)),
-    ("dc", "cifar10"): ((28.3, 0.5), (44.9, 0.5), (53.9, 0.5)),
-    ("dc", "cifar100"): ((12.8, 0.3), (25.2, 0.3), None),
-    ("dsa", "mnist"): ((88.7, 0.6), (97.8, 0.1), (99.2, 0.1)),
-    ("dsa", "fashion_mnist"): ((70.6, 0.6), (84.6, 0.3), (88.7, 0.2)),
-    ("dsa", "svhn_cropped"): ((27.5, 1.4), (79.2, 0.5), (84.4, 0.4)),
-    ("dsa", "cifar10"): ((28.8, 0.7), (52.1, 0.5), (60.6, 0.5)),
-    ("dsa", "cifar100"): ((13.9, 0.3), (32.3, 0.3), (42.8, 0.4)),
-    ("dm", "cifar10"): ((26.0, 0.8), (48.9, 0.6), (63.0, 0.4)),
-    ("dm", "cifar100"): ((11.4, 0.3), (29.7, 0.3), (43.6, 0.4)),
-    ("random", "mnist"): ((64.9, 3.5), (95.1, 0.9), (97.9, 0.2)),
-    ("random", "fashion_mnist"): ((51.4, 3.8), (73.8, 0.7), (82.5, 0.7)),
-    ("random", "svhn_cropped"): ((14.6, 1.6), (35.1, 4.1), (70.9, 0.9)),
-    ("random", "cifar10"): ((14.4, 2.0), (26.0, 1.2), (43.4, 1.0)),
-    ("random", "cifar100"): ((4.2, 0.3), (14.6, 0.5), (30.0, 0.4)),
-    ("herding", "mnist"): ((89.2, 1.6), (93.7, 0.3), (94.9, 0.2)),
-    ("herding", "fashion_mnist"): ((67.0, 1.9), (71.1, 0.7), (71.9, 0.8)),
-    ("herding", "svhn_cropped"): ((20.9, 1.3), (50.5, 3.3), (72.6, 0.8)),
-    ("herding", "cifar10"): ((21.5, 1.2), (31.6, 0.7), (40.4, 0.6)),
-    ("herding", "cifar100"): ((8.4, 0.3), (17.3, 0.3), (33.7, 0.5)),
-    ("k_center", "mnist"): ((89.3, 1.5), (84.4, 1.7), (97.4, 0.3)),
-    ("k_center", "fashion_mnist"): ((66.9, 1.8), (54.7, 1.5), (68.3, 0.8)),
-    ("k_center", "svhn_cropped"): ((21.0, 1.5), (14.0, 1.3), (20.1, 1.4)),
-    ("k_center", "cifar10"): ((21.5, 1.3), (14.7, 0.9), (27.0, 1.4)),
-    ("forgetting", "mnist"): ((35.5, 5.6), (68.1, 3.3), (88.2, 1.2)),
-    ("forgetting", "fashion_mnist"): ((42.0, 5.5), (53.9, 2.0), (55.0, 1.1)),
-    ("forgetting", "svhn_cropped"): ((12.1, 1.7), (16.8, 1.2), (27.2, 1.5)),
-    ("forgetting", "cifar10"): ((13.5, 1.2), (23.3, 1.0), (23.3, 1.1)),
-    ("forgetting", "cifar100"): ((4.5, 0.2), (15.1, 0.3), (30.5, 0.3)),
-}
-_WHOLE = {  # the whole training set, by DC's evaluation
-    "mnist": (99.6, 0.0),
-    "fashion_mnist": (93.5, 0.1),
-    "svhn_cropped": (95.4, 0.1),
-    "cifar10": (84.8, 0.1),
-    "cifar100": (56.2, 0.3),
-}
+METHODS = ("dc", "dsa", "dm", "idc_i", "idc", *CORESETS)
 
 # DC's loops: images per class -> comparisons per network, inner epochs between them.
 _DC_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
@@ -76,7 +29,7 @@ def preset(method: str, dataset: str, ipc: int, network: str = "convnet") -> dic
     chosen = {"method": method, "dataset": dataset, "ipc": ipc, "network": network}
     if network == "convnet" and dataset == "digits":
         chosen["width"] = 64  # digits are 8x8: a narrow network makes the first run short
-    return chosen | {"dsa": _dsa, "dm": _dm, "dc": _dc, "whole": _whole}.get(method, _coreset)(dataset, ipc, network)
+    return chosen | _PRESETS.get(method, _coreset)(dataset, ipc, network)
 
 
 def _coreset(dataset, ipc, network):
@@ -115,7 +68,8 @@ def _dm(dataset, ipc, network):
     del network
     many = ipc >= 100 and dataset != "cifar100"
     length = {"iterations": 500 if dataset == "digits" else 20000, "checkpoint_every": 100}
-    return length | {"image_rate": 10.0 if many else 1.0} | _siamese(dataset)
+    parts = {"objective": "distribution_matching", "trajectory": "fresh"}
+    return length | parts | {"image_rate": 10.0 if many else 1.0} | _siamese(dataset)
 
 
 def _siamese(dataset):
@@ -123,19 +77,57 @@ def _siamese(dataset):
     return {"start": "real", "augment": augment, "eval_augment": augment, "eval_epochs": 1000}
 
 
-def paper_cell(method: str, dataset: str, ipc: int) -> dict[str, tuple[float, float]]:
-    """Accuracies in percent (mean, deviation) that the paper reports for `condensed`, `random` and `whole`, where it does.
-
-    The last two are those of DC's table, measured by DC's evaluation.
-    """
-    condensed = _entry(method, dataset, ipc)
-    if not condensed and method != "whole":
-        return {}
-    cell = {"condensed": condensed}
-    if method in ("dc", *CORESETS):
-        cell |= {"random": _entry("random", dataset, ipc), "whole": _WHOLE.get(dataset)}
-    return {name: value for name, value in cell.items() if value}
+_ABSOLUTE = ("mnist", "fashion_mnist")  # where IDC compares by absolute error
 
 
-def _entry(method, dataset, ipc):
-    return dict(zip(_IPC, PAPER.get((method, dataset), ()))).get(ipc)
+def _idc_i(dataset, ipc, network):
+    """IDC of whole images."""
+    del network
+    squared = {"distance": "convolution_squared_error", "image_rate": _per_ipc(5e-3, ipc)}
+    absolute = {"distance": "convolution_absolute_error", "image_rate": _per_ipc(1e-4, ipc)}
+    if dataset == "fashion_mnist":  # the published rate is of 32 pixels a side
+        absolute["image_rate"] *= (28 / 32) ** 2
+    networks = {
+        "trajectory": "on_real",
+        "network_steps": 8 if dataset in (*_ABSOLUTE, "svhn_cropped", "digits") else 32,
+    }
+    networks |= {"network_batch": 64, "network_momentum": 0.9, "network_decay": 5e-4}
+    networks |= {"network_augment": "color_crop", "network_mix": "cutmix"}
+    images = {
+        "image_space": "pixel",
+        "start": "real",
+        "image_optimizer": "per_class_sgd",
+        "augment": "color_crop_cutout",
+    }
+    length = {"iterations": 2000, "matches": 100, "real_batch": 64, "syn_batch": 128}
+    comparing = absolute if dataset in _ABSOLUTE else squared
+    return comparing | networks | images | length | _idc_evaluation(dataset, ipc)
+
+
+def _per_ipc(rate, ipc):
+    """IDC's rate, given at ten images per class, grows with their number."""
+    return rate * ipc / 10
+
+
+def _idc_evaluation(dataset, ipc):
+    judged = {
+        "eval_recipe": "idc",
+        "eval_epochs": 1000,
+        "eval_augment": "idc_digits" if dataset in UNFLIPPED else "idc",
+    }
+    if dataset == "svhn_cropped" and ipc == 1:
+        return judged | {"eval_augment": "idc_digits_cutout"}
+    return judged | {"eval_mix": "cutmix"}
+
+
+def _idc(dataset, ipc, network):
+    """IDC of images that are each cut into four; on MNIST, neither cutout nor CutMix."""
+    own = _idc_i(dataset, ipc, network) | {"parameterization": "multi_formation", "factor": 2}
+    if dataset == "svhn_cropped":
+        return own | {"eval_augment": "idc_digits", "eval_mix": "cutmix"}
+    if dataset == "mnist":
+        return own | {"augment": "color_crop", "network_mix": "none", "eval_mix": "none"}
+    return own
+
+
+_PRESETS = {"dc": _dc, "dsa": _dsa, "dm": _dm, "idc_i": _idc_i, "idc": _idc, "whole": _whole}

@@ -1,9 +1,7 @@
 """The recipes by name that `experiments.evaluate` trains students by, as they are published for a dataset."""
 
-import functools
-
 import dcjax as dc
-from experiments.build import AUGMENTS
+from experiments.build import AUGMENTS, MIXES
 from experiments.config import Config
 from experiments.presets import UNFLIPPED, preset
 
@@ -18,10 +16,8 @@ def _dsa(dataset, epochs):
     return dc.dsa_recipe(epochs or 1000, AUGMENTS["dsa_digits" if dataset in UNFLIPPED else "dsa"])
 
 
-@functools.cache
 def _idc(dataset, epochs):
-    mirrored = (dc.augment.flip,) if dataset in UNFLIPPED else ()
-    return dc.idc_recipe(epochs or 1000, dc.augment.dsa(without=(dc.augment.cutout, *mirrored)))
+    return dc.idc_recipe(epochs or 1000, AUGMENTS["idc_digits" if dataset in UNFLIPPED else "idc"])
 
 
 _RECIPES = {"dc": _dc, "dsa": _dsa, "idc": _idc}
@@ -40,5 +36,7 @@ def recipe(name: str, meta: dict, dataset: str, epochs: int | None) -> tuple[str
     if name != "own":
         return name, _RECIPES[name](dataset, epochs)
     if noted.get("augmentation") in AUGMENTS and "epochs" in noted:
-        return name, dc.dc_recipe(epochs or noted["epochs"], AUGMENTS[noted["augmentation"]])
+        mix = MIXES.get(noted.get("mixing"), dc.augment.no_mixing)
+        schedule = dc.idc_recipe if noted.get("schedule") == "idc" else dc.dc_recipe
+        return name, schedule(epochs or noted["epochs"], AUGMENTS[noted["augmentation"]])._replace(mix=mix)
     return "dc", _dc(dataset, epochs)

@@ -18,12 +18,14 @@ from dcjax.chunks import device_memory
 from dcjax.data.cache import cache_dir
 from experiments import cli, evaluation, output, processes, saving, workdir
 from experiments import config as configs
+from experiments.build import build
 from experiments.choosing import choose
 from experiments.command_line import parse
 from experiments.condensing import condense
 from experiments.job import Job, Made, prepare
 from experiments.output import console, say
 from experiments.stop import StopRequest
+from experiments.studying import pool
 
 
 def main(argv: list[str]) -> int:
@@ -71,6 +73,8 @@ def make_and_evaluate(config: configs.Config, stop: StopRequest) -> None:
 def make(job: Job, directory: workdir.RunDirectory, stop: StopRequest) -> Made:
     """The condensed set, or the chosen one; with `whole`, nothing is made. What was chosen before is not chosen again."""
     if job.method.condenser:
+        if job.config.pool:
+            job = job._replace(method=build(job.config, job.data, pool(job, stop)))
         with Checkpoints(directory.checkpoints) as checkpoints:
             return condense(job, directory, checkpoints, stop)
     directory.write_json("config.json", configs.dump(job.config))

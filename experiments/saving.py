@@ -6,6 +6,7 @@ import dcjax as dc
 from experiments import config as configs
 from experiments import figures, output
 from experiments.command_line import command
+from experiments.idle import network_fields
 from experiments.job import Job, Made
 from experiments.processes import is_first
 from experiments.workdir import RunDirectory
@@ -27,8 +28,10 @@ def save_condensed(job: Job, directory: RunDirectory, syn: dc.Syn, accuracy: dic
         "recipe": {
             "training": job.method.recipe.description,
             "epochs": config.eval_epochs,
+            "schedule": config.eval_recipe,
             "augmentation": config.eval_augment,
-            "network": {name: getattr(config, name) for name in ("network", *configs.network_fields(config.network))},
+            "mixing": config.eval_mix,
+            "network": {name: getattr(config, name) for name in ("network", *network_fields(config.network))},
         },
         "accuracy": accuracy or {},
     }
@@ -49,7 +52,7 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
         "command": command(config),
         "accuracy": accuracy,
         "complete": is_all,
-        "paper": {name: {"mean": mean, "std": std} for name, (mean, std) in paper.items()},
+        "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
         **made.facts,
         **output.environment(),
         "config": configs.dump(config),

@@ -61,18 +61,28 @@ def loop_over(steps, state, *, key, step, data, n):
 # sharding and resuming covers it.
 PARAMETERIZATIONS = {
     "pixels": lambda net: dc.pixels(2),
-    "pixels_from_real": lambda net: dc.pixels(2, dc.from_real),
+    "multi_formation": lambda net: dc.multi_formation(1, 2),
+    "multi_scale_formation": lambda net: dc.multi_scale_formation(1, 2),
+    "bounded_formation": lambda net: dc.bounded_formation(1, 2, 4),
+    "in_pixel_space": lambda net: dc.in_pixel_space(dc.pixels(2, dc.from_real), (0.5,), (0.25,)),
 }
 OBJECTIVES = {
     "gradient_matching": lambda net: dc.gradient_matching(net),
     "gradient_matching_squared_error": lambda net: dc.gradient_matching(net, distance=dc.distances.squared_error),
     "gradient_matching_augmented": lambda net: dc.gradient_matching(net, augment=dc.augment.dsa()),
+    "on_minibatch": lambda net: dc.on_minibatch(dc.gradient_matching(net), syn=1, real=3),
     "distribution_matching": lambda net: dc.distribution_matching(net),
     "distribution_matching_augmented": lambda net: dc.distribution_matching(net, augment=dc.augment.dsa()),
 }
 TRAJECTORIES = {
     "fresh": lambda net: dc.fresh(net),
     "on_synthetic": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=2, restart_every=3),
+    "on_real": lambda net: dc.on_real(
+        net, optax.sgd(0.01, momentum=0.9), steps=3, batch_size=5, restart_every=2, mix=dc.augment.cutmix()
+    ),
+    "on_real_warm": lambda net: dc.on_real(
+        net, optax.sgd(0.01, momentum=0.9), steps=1, batch_size=8, restart_every=2, warm_up_epochs=1
+    ),
     "on_synthetic_untrained": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=1),
     "on_synthetic_augmented": lambda net: dc.on_synthetic(
         net, optax.sgd(0.01, momentum=0.9), epochs=1, restart_every=2, batch_size=4, augment=dc.augment.dc_digits()

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import dcjax
 from dcjax import distances
 
 ALL = {name: getattr(distances, name) for name in ("filterwise_cosine", "squared_error", "absolute_error", "cosine")}
@@ -43,3 +44,12 @@ def test_a_dead_filter_has_a_finite_gradient(name):
     dead = jax.tree.map(jnp.zeros_like, gradient(0))
     for other in (gradient(0), dead):
         chex.assert_tree_all_finite(jax.grad(ALL[name])(dead, other))
+
+
+def test_of_convolutions_leaves_everything_else_out():
+    distance = distances.of_convolutions(distances.squared_error)
+    other = {**gradient(1), "kernel": gradient(0)["kernel"]}
+    assert distance(gradient(0), other) == 0
+    assert distance(gradient(0), gradient(1)) == jnp.square(gradient(0)["kernel"] - gradient(1)["kernel"]).sum()
+    with pytest.raises(dcjax.InputError, match="the network has none"):
+        distance({"dense": jnp.zeros((3, 2))}, {"dense": jnp.zeros((3, 2))})

@@ -19,6 +19,8 @@ DISTANCES = {
     "layerwise_cosine": dc.distances.filterwise_cosine,
     "squared_error": dc.distances.squared_error,
     "cosine": dc.distances.cosine,
+    "idc_mse": dc.distances.of_convolutions(dc.distances.squared_error),
+    "idc_l1": dc.distances.of_convolutions(dc.distances.absolute_error),
 }
 
 

@@ -3,12 +3,13 @@
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from helpers import small_data, small_net
 
 import dcjax as dc
-from dcjax.training import cross_entropy, fit, flatten
+from dcjax.training import cross_entropy, descend, fit, flatten
 
 DATA = small_data()
 NET = small_net(DATA)
@@ -103,6 +104,80 @@ def test_a_network_is_trained_between_comparisons_and_replaced_after_the_last():
         chex.assert_trees_all_close(points[i].params, trained, atol=1e-5)
     fresh = NET.init(jax.random.split(jax.random.key(2), 3)[2])
     chex.assert_trees_all_equal(points[3].params, fresh)
+
+
+def test_a_network_is_trained_on_real_images_and_its_optimizer_goes_on():
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    trajectory = dc.on_real(NET, optimizer, steps=2, batch_size=100, restart_every=3)  # the whole draw in every step
+    real = DATA.sample(jax.random.key(0), 2)
+    advance = jax.jit(trajectory.advance)
+    points = [trajectory.init(jax.random.key(1))]
+    for key in jax.random.split(jax.random.key(2), 3):
+        points.append(advance(key, points[-1], None, real))
+    assert [int(p.age) for p in points] == [0, 1, 2, 0]
+    trained = fit(jax.random.key(9), cross_entropy(NET), points[0].params, flatten(real), optimizer, epochs=4)
+    chex.assert_trees_all_close(points[2].params, trained, atol=1e-4)
+    fresh = NET.init(jax.random.split(jax.random.key(2), 3)[2])
+    chex.assert_trees_all_equal(points[3].params, fresh)
+    chex.assert_trees_all_equal(points[3].opt_state, optimizer.init(fresh))
+
+
+def test_a_new_network_is_warmed_up_on_the_draw():
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    real = DATA.sample(jax.random.key(0), 2)
+    how = {"steps": 1, "batch_size": 4, "restart_every": 1}
+    warm = dc.on_real(NET, optimizer, warm_up_epochs=3, **how)
+    point = jax.jit(warm.advance)(jax.random.key(2), warm.init(jax.random.key(1)), None, real)
+    init_key, train_key = jax.random.split(jax.random.key(2))
+    params = NET.init(init_key)
+    trained, _ = descend(  # six images in batches of four: two steps an epoch
+        train_key, cross_entropy(NET), params, optimizer.init(params), flatten(real), optimizer, steps=6, batch_size=4
+    )
+    assert int(point.age) == 0
+    chex.assert_trees_all_close(point.params, trained, atol=1e-5)
+    with pytest.raises(dc.InputError, match="at least one step between comparisons, not 0"):
+        dc.on_real(NET, optimizer, steps=0)
+
+
+def test_a_new_network_comes_from_the_pool():
+    pool = jax.vmap(NET.init)(jax.random.split(jax.random.key(0), 3))
+    net = dc.from_pool(NET, pool)
+    assert net.apply is NET.apply
+    kernels = [net.init(jax.random.key(i))["dense"]["kernel"] for i in range(20)]
+    found = {int(i) for kernel in kernels for i in range(3) if (kernel == pool["dense"]["kernel"][i]).all()}
+    assert found == {0, 1, 2}
+
+
+def test_a_minibatch_is_some_images_of_every_class():
+    seen = []
+
+    def loss(key, hyper, point, syn, real):
+        seen.append((syn, real))
+        return jnp.zeros(()), {}
+
+    objective = dc.on_minibatch(dc.gradient_matching(NET)._replace(loss=loss), syn=2, real=3)
+    syn, real = DATA.sample(jax.random.key(0), 5), DATA.sample(jax.random.key(1), 4)
+    for seed in range(8):
+        objective.loss(jax.random.key(seed), (), None, syn, real)
+    for whole, parts in ((syn, [part for part, _ in seen]), (real, [part for _, part in seen])):
+        found = [_indices(np.asarray(part.image[k]), np.asarray(whole.image[k])) for part in parts for k in range(3)]
+        assert all(len(set(indices)) == len(indices) for indices in found), "an image is drawn once"
+        assert {i for indices in found for i in indices} == set(range(whole.image.shape[1])), "every image has its turn"
+        assert all((part.label.argmax(-1) == jnp.arange(3)[:, None]).all() for part in parts)
+
+
+def _indices(chosen, images):
+    return [int((image == images).all((1, 2, 3)).argmax()) for image in chosen]
+
+
+def test_a_minibatch_as_large_as_the_class_is_all_of_it():
+    syn, real = DATA.sample(jax.random.key(0), 2), DATA.sample(jax.random.key(1), 4)
+    objective = dc.distribution_matching(NET)
+    whole = objective.loss(jax.random.key(0), (), point(), syn, real)[0]
+    part = dc.on_minibatch(objective, syn=2, real=9).loss(jax.random.key(0), (), point(), syn, real)[0]
+    assert part == pytest.approx(float(whole), rel=1e-6)
+    with pytest.raises(dc.InputError, match="at least one image of each class, not 0"):
+        dc.on_minibatch(objective, real=0)
 
 
 def test_pixels_start_where_they_are_told():

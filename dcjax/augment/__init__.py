@@ -6,6 +6,7 @@ the same idea for what needs more than one image: `key -> (batch -> batch)`.
     combinators    identity  independent  one_of  chain
     DSA            dsa  dsa_digits, made of color (brightness saturation contrast)  crop  cutout  flip  scale  rotate
     DC             dc_digits, made of dc_crop  dc_scale  dc_rotate; and dc_noise
+    IDC            idc  idc_digits  idc_digits_cutout  color_crop  color_crop_cutout, made of DSA's
     mixing         no_mixing  mixup  cutmix
 """
 
@@ -30,6 +31,11 @@ from dcjax.augment._dsa import flip as flip
 from dcjax.augment._dsa import rotate as rotate
 from dcjax.augment._dsa import saturation as saturation
 from dcjax.augment._dsa import scale as scale
+from dcjax.augment._idc import color_crop as color_crop
+from dcjax.augment._idc import color_crop_cutout as color_crop_cutout
+from dcjax.augment._idc import idc as idc
+from dcjax.augment._idc import idc_digits as idc_digits
+from dcjax.augment._idc import idc_digits_cutout as idc_digits_cutout
 from dcjax.augment._mixing import cutmix as cutmix
 from dcjax.augment._mixing import mixup as mixup
 from dcjax.augment._mixing import no_mixing as no_mixing

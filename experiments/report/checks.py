@@ -13,7 +13,9 @@ def result(content: dict) -> None:
     if not content["accuracy"]:
         raise ValueError("it has no accuracy")
     _types(content, command=str)
-    _means([*content["accuracy"].values(), *content.get("paper", {}).values()])
+    _means(content["accuracy"].values())
+    for score in content.get("paper", {}).values():
+        _numbers(score, ("mean", *({"std"} & score.keys())))  # not every paper gives one
     _circumstances(content)
 
 

@@ -10,7 +10,7 @@ _DATASETS = {
     "cifar100": "CIFAR-100",
     "digits": "scikit-learn's digits",
 }
-_METHODS = {"k_center": "k-center", "kmeans": "k-means"}
+_METHODS = {"idc_i": "IDC-I", "k_center": "k-center", "kmeans": "k-means"}
 _NETWORKS = {"mlp": "MLP", "lenet": "LeNet", "alexnet": "AlexNet", "vgg11": "VGG-11", "resnet18": "ResNet-18"}
 _RECIPES = {"own": "own", "dc": "DC's", "dsa": "DSA's", "idc": "IDC's"}
 
@@ -32,8 +32,10 @@ def recipe(name: str, augmented: bool) -> str:
 
 
 def accuracy(score: dict | None) -> str:
-    """Percent, mean and deviation; nothing for nothing."""
-    return f"{score['mean']:.1f} ± {score['std']:.1f}" if score else ""
+    """Percent, mean and (where it is known) deviation; nothing for nothing."""
+    if not score:
+        return ""
+    return f"{score['mean']:.1f}" + (f" ± {score['std']:.1f}" if "std" in score else "")
 
 
 def signed(value: float) -> str:

@@ -1,0 +1,18 @@
+"""What is learned: pairs of pure functions from a pytree of parameters to the images and labels they stand for.
+
+images         pixels, which start from_noise  from_real
+IDC            multi_formation  multi_scale_formation  bounded_formation, which start from_mixed
+wrapper        in_pixel_space, where from_grey_noise belongs
+"""
+
+from dcjax.parameterizations._formation import bounded_formation as bounded_formation
+from dcjax.parameterizations._formation import from_mixed as from_mixed
+from dcjax.parameterizations._formation import multi_formation as multi_formation
+from dcjax.parameterizations._formation import multi_scale_formation as multi_scale_formation
+from dcjax.parameterizations._pixels import Start as Start
+from dcjax.parameterizations._pixels import class_labels as class_labels
+from dcjax.parameterizations._pixels import from_grey_noise as from_grey_noise
+from dcjax.parameterizations._pixels import from_noise as from_noise
+from dcjax.parameterizations._pixels import from_real as from_real
+from dcjax.parameterizations._pixels import in_pixel_space as in_pixel_space
+from dcjax.parameterizations._pixels import pixels as pixels

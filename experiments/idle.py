@@ -1,0 +1,51 @@
+"""Which settings change nothing beside others, so that a flag is refused and not passed over."""
+
+from experiments.presets import CORESETS
+
+_CONVNET = ("width", "depth", "norm", "activation", "pooling")
+_TRAINING = ("network_batch", "network_rate", "network_momentum", "network_decay", "network_augment", "network_mix")
+_CONDENSING = (
+    *("parameterization", "factor", "bound", "image_space", "start", "image_optimizer", "image_rate", "image_momentum"),
+    *("objective", "iterations", "matches", "real_batch", "syn_batch", "distance", "augment"),
+    *("trajectory", "inner_epochs", "network_steps", "warm_up_epochs", *_TRAINING, "pool", "pool_epochs"),
+    *("eval_at", "checkpoint_every"),
+)
+
+
+def network_fields(network: str) -> tuple[str, ...]:
+    """The fields that describe such a network."""
+    return _CONVNET if network == "convnet" else ()
+
+
+def idle(config) -> dict[str, str]:
+    """Fields of such a config that change nothing -> why."""
+    method = f"--method {config.method}"
+    fields = dict.fromkeys(_CONVNET, f"--network {config.network}") if config.network != "convnet" else {}
+    if config.method in CORESETS:
+        fields |= dict.fromkeys(_CONDENSING, method)
+    else:
+        fields |= _of_images(config) | _of_networks(config)
+    if config.method not in CORESETS or config.method in ("random", "whole"):
+        fields["coreset_epochs"] = method
+    if config.method == "whole":
+        fields |= dict.fromkeys(("whole", "baseline"), method)
+    return fields | ({"eval_mix": "--eval-recipe dc"} if config.eval_recipe == "dc" else {})
+
+
+def _of_images(config):
+    fields = {"distance": f"--objective {config.objective}"} if config.objective != "gradient_matching" else {}
+    kind = f"--parameterization {config.parameterization}"
+    unused = {"pixels": ("factor", "bound"), "bounded_formation": ()}.get(config.parameterization, ("bound",))
+    return fields | dict.fromkeys(unused, kind)
+
+
+def _of_networks(config):
+    unused = {
+        "fresh": (*_TRAINING, "inner_epochs", "network_steps", "warm_up_epochs"),
+        "on_synthetic": ("network_steps", "warm_up_epochs"),
+        "on_real": ("inner_epochs",),
+    }[config.trajectory]
+    fields = dict.fromkeys(unused, f"--trajectory {config.trajectory}")
+    if config.matches == 1 and config.trajectory != "fresh" and not config.warm_up_epochs:
+        fields |= dict.fromkeys((*_TRAINING, "inner_epochs", "network_steps"), "--matches 1")
+    return fields | ({} if config.pool else {"pool_epochs": "--pool 0"})

@@ -1,0 +1,109 @@
+"""Multi-formation: many images from the bytes of one."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import golden, small_data
+
+import dcjax as dc
+
+DATA = small_data()
+REAL = DATA.sample(jax.random.key(0), 10)
+
+
+def decoded(parameterization, image):
+    return parameterization.decode({"image": jnp.asarray(image)}).image
+
+
+@pytest.mark.parametrize(("factor", "size"), [(2, 32), (3, 32), (2, 28)])
+def test_decoding_is_the_published_one(factor, size):
+    published = golden("idc_multiformation")
+    images = published[f"images_f{factor}_{size}"]
+    ours = decoded(dc.multi_formation(len(images), factor), images[None])
+    chex.assert_trees_all_close(ours[0], published[f"decoded_f{factor}_{size}"], atol=1e-5)
+
+
+def test_factor_one_is_pixels():
+    formed, plain = dc.multi_formation(2, 1), dc.pixels(2, dc.from_real)
+    key = jax.random.key(1)
+    chex.assert_trees_all_equal(formed.init(key, REAL), plain.init(key, REAL))
+    chex.assert_trees_all_equal(formed.decode(formed.init(key, REAL)), plain.decode(plain.init(key, REAL)))
+
+
+def test_every_class_keeps_its_images_and_its_label():
+    image = np.arange(3, dtype=np.float32)[:, None, None, None, None] * np.ones((3, 2, 8, 8, 1), np.float32)
+    batch = dc.multi_formation(2, 2).decode({"image": jnp.asarray(image)})
+    assert batch.image.shape == (3, 8, 8, 8, 1)
+    for k in range(3):
+        assert (batch.image[k] == k).all()
+        assert (batch.label[k].argmax(-1) == k).all()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (12, 8)])
+def test_cells_begin_as_real_images_made_smaller(size):
+    image = jax.random.uniform(jax.random.key(0), (2, 9, *size, 1))
+    start = dc.from_mixed(2)(jax.random.key(1), dc.Batch(image, None), 2)
+    assert start.shape == (2, 2, *size, 1)
+    half = (size[0] // 2, size[1] // 2)
+    for cell, (top, left) in enumerate([(0, 0), (0, half[1]), (half[0], 0), half]):
+        for i in range(2):  # the cell is the outer index, so that decoding gives the real images in their order
+            small = jax.image.resize(image[:, 2 * cell + i], (2, *half, 1), "linear")
+            chex.assert_trees_all_close(start[:, i, top : top + half[0], left : left + half[1]], small, atol=1e-6)
+
+
+def test_a_factor_that_does_not_divide_is_filled_up_with_grey():
+    image = jnp.zeros((1, 1, 8, 8, 1))
+    cells = decoded(dc.multi_formation(1, 3), image)
+    assert (cells[0, 0] == 0).all()
+    assert cells[0, -1].max() == pytest.approx(0.5)
+    assert dc.from_mixed(3)(jax.random.key(0), REAL, 1).shape == (3, 1, 8, 8, 1)
+
+
+def test_all_scales_are_the_single_scales_after_each_other():
+    image = jax.random.uniform(jax.random.key(0), (3, 2, 8, 8, 1))
+    expected = [decoded(dc.multi_formation(2, factor), image) for factor in (1, 2, 3)]
+    chex.assert_trees_all_equal(decoded(dc.multi_scale_formation(2, 3), image), jnp.concatenate(expected, 1))
+
+
+@pytest.mark.parametrize("ipc", [1, 2, 5])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_a_bound_is_kept_and_used_as_far_as_it_goes(ipc, factor):
+    image = jax.random.uniform(jax.random.key(0), (1, ipc, 8, 8, 1))
+    for bound in range(max(factor**2, ipc), ipc * factor**2 + 2):
+        count = decoded(dc.bounded_formation(ipc, factor, bound), image).shape[1]
+        assert ipc <= count <= bound
+        assert bound - count < factor**2 - 1 or count == ipc * factor**2  # what is left is too little for one more
+    chex.assert_trees_all_equal(
+        decoded(dc.bounded_formation(ipc, factor, ipc * factor**2), image),
+        decoded(dc.multi_formation(ipc, factor), image),
+    )
+
+
+def test_pixel_space_is_left_when_images_are_decoded():
+    wrapped = dc.in_pixel_space(dc.pixels(3, dc.from_real), DATA.mean, DATA.std)
+    syn = wrapped.init(jax.random.key(0), REAL)
+    chex.assert_trees_all_close(syn["image"], DATA.train.denormalise(REAL.image[:, :3]), atol=1e-6)
+    chex.assert_trees_all_close(wrapped.decode(syn).image, REAL.image[:, :3], atol=1e-5)
+    noise = dc.in_pixel_space(dc.pixels(2, dc.from_grey_noise), DATA.mean, DATA.std).init(jax.random.key(0), REAL)
+    assert 0 <= noise["image"].min() < noise["image"].max() < 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dc.multi_formation(1, 0), "at least 1"),
+        (lambda: dc.multi_scale_formation(1, 0), "at least 1"),
+        (lambda: dc.multi_formation(0, 2), "at least 1, not 0"),
+        (lambda: dc.bounded_formation(1, 3, 8), "give at least 9"),
+        (lambda: dc.bounded_formation(5, 2, 4), "give at least 5"),
+        (lambda: dc.multi_formation(1, 5).init(jax.random.key(0), REAL), "cannot be cut into 5"),
+        (lambda: dc.multi_formation(4, 2).init(jax.random.key(0), REAL), "factor^2 ipc = 16 of every class"),
+    ],
+)
+def test_bad_input_gets_one_sentence(make, message):
+    with pytest.raises(dc.InputError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
