@@ -8,28 +8,16 @@ What follows `--` goes to every `experiments.run`. Stopped, it goes on where it 
 
 import dataclasses
 import itertools
-import json
-import shlex
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
-
 from dcjax import InputError
-from experiments import cli, output
+from experiments import cli, grid
 from experiments import config as configs
-from experiments.command_line import parse
 from experiments.config import EVALUATION, Config
-from experiments.endings import Stopped
 from experiments.presets import METHODS
-from experiments.report import markdown
-from experiments.report.records import Comparison
-from experiments.run import run
-from experiments.workdir import write_text
 
-_OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole", *EVALUATION[1:])
-_ALONE = ("coordinator", "num_processes", "process_id")
+_OWN = (*grid.OWN, *EVALUATION[1:])  # all but the number of students
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,45 +50,12 @@ class Compared:
 
 
 def compare(argv: list[str]) -> None:
-    own, passed = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    own, passed = grid.split(argv)
     wanted = cli.read(Compared, own)
-    _check_passed(passed)
+    grid.check_passed(passed, _OWN)
     place = Path(wanted.workdir or f"runs/compare-{wanted.dataset.replace(':', '-').replace('/', '-')}")
-    cells = [(cell, _arguments(wanted, place, cell, passed)) for cell in _cells(wanted)]
-    for _, arguments in cells:  # all are understood before the first is run
-        _check_place(parse(arguments))
-    began = time.perf_counter()
-    made = [_finish(arguments) for _, arguments in cells]
-    result = {
-        "command": shlex.join(["python", "-m", "experiments.compare", *argv]),
-        "dataset": wanted.dataset,
-        "evaluation": _evaluation(wanted),
-        "rows": _rows([(cell, _result(arguments)) for cell, arguments in cells]),
-        **({"seconds": round(time.perf_counter() - began, 1)} if all(made) else {}),  # of a part, it would say nothing
-        **output.environment(),
-    }
-    table = markdown.comparison(Comparison(place, result))
-    write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
-    write_text(place / "comparison.md", table)
-    print(table)
-
-
-def _check_passed(words):
-    for word in words:
-        name = word.split("=")[0].replace("_", "-")
-        if name in {cli.flag(prefix + field) for field in _OWN for prefix in ("", "no_")}:
-            raise InputError(f"{name} is the comparison's own to set: give it before --, or leave it out.")
-        if name in map(cli.flag, _ALONE):
-            raise InputError(
-                f"{name} is for a run by several processes, but a comparison is made by one: leave it out."
-            )
-
-
-def _cells(wanted):
-    """(method, ipc, seed); the whole training set has no number of images per class."""
-    for method, ipc, seed in itertools.product(wanted.methods, wanted.ipc, wanted.seeds):
-        if method != "whole" or ipc == wanted.ipc[0]:
-            yield method, ipc, seed
+    facts = {"command": grid.command("compare", argv), "dataset": wanted.dataset, "evaluation": _evaluation(wanted)}
+    grid.fill(place, [*_cells(wanted, place, passed)], facts)
 
 
 def _evaluation(wanted):
@@ -110,56 +65,16 @@ def _evaluation(wanted):
     return {"eval_recipe": "dc", "eval_epochs": epochs, "eval_augment": wanted.eval_augment or own.eval_augment}
 
 
-def _arguments(wanted, place, cell, passed):
-    method, ipc, seed = cell
-    words = {"method": method, "dataset": wanted.dataset, "ipc": ipc, "seed": seed, **_evaluation(wanted)}
-    words["workdir"] = place / f"{method}-{ipc}-{seed}"
-    alone = [] if method == "whole" else ["--no-baseline"]
-    return [*itertools.chain(*((cli.flag(name), str(value)) for name, value in words.items())), *alone, *passed]
-
-
-def _check_place(config):
-    """What is there already must be of this comparison."""
-    saved = Path(config.workdir, "config.json")
-    if saved.is_file() and configs.dump(configs.load(saved)) != configs.dump(config):
-        raise InputError(f"{config.workdir} holds a run with other settings: give another --workdir.")
-
-
-def _finish(arguments):
-    """Runs a cell that is not finished, from where it was stopped; whether it ran from its beginning."""
-    place = Path(parse(arguments).workdir)
-    if (place / "result.json").is_file() and _result(arguments).get("complete"):
-        return False
-    is_begun = (place / "config.json").is_file()
-    try:
-        run([*arguments, *(["--resume"] if is_begun else [])])
-    except Stopped as stopped:
-        stopped.advice = "What was done is kept: give the same command again."
-        raise
-    return not is_begun
-
-
-def _result(arguments):
-    return json.loads(Path(parse(arguments).workdir, "result.json").read_text())
-
-
-def _rows(results):
-    """One row a method and number of images per class: over all students, and over the sets' means."""
-    rows = []
-    for (method, ipc), group in itertools.groupby(results, key=lambda pair: pair[0][:2]):
-        sets = [next(iter(result["accuracy"].values()))["values"] for _, result in group]
-        everyone = np.concatenate(sets)
-        rows.append(
-            {
-                "method": method,
-                "ipc": None if method == "whole" else ipc,
-                "mean": round(float(everyone.mean()), 2),
-                "std": round(float(everyone.std()), 2),
-                "set_means": [round(float(np.mean(values)), 2) for values in sets],
-                "students": len(everyone),
-            }
-        )
-    return rows
+def _cells(wanted, place, passed):
+    """The whole training set has no number of images per class."""
+    for method, ipc, seed in itertools.product(wanted.methods, wanted.ipc, wanted.seeds):
+        is_whole = method == "whole"
+        if is_whole and ipc != wanted.ipc[0]:
+            continue
+        settings = {"method": method, "dataset": wanted.dataset, "ipc": ipc, "seed": seed, **_evaluation(wanted)}
+        settings |= {"eval_mix": "none", "workdir": place / f"{method}-{ipc}-{seed}"}
+        words = [*grid.words_of(settings), *([] if is_whole else ["--no-baseline"]), *passed]
+        yield grid.Cell(method, None if is_whole else ipc, words)
 
 
 if __name__ == "__main__":

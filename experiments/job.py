@@ -27,8 +27,7 @@ class Job(NamedTuple):
     draw: int  # real images of each class in a step: what it needs, or the smallest class
 
     def initial_state(self, real: dc.data.Split) -> dc.CondenserState:
-        config = self.config  # a start from real images takes one for everything that is decoded
-        draw = max(self.draw, config.ipc if config.parameterization == "pixels" else config.factor**2 * config.ipc)
+        draw = max(self.draw, _started_from(self.config))
         return self.method.condenser.init(self.keys.init, real.sample(self.keys.draw, draw))
 
     def decoded(self, syn: dc.Syn) -> dc.Batch:
@@ -42,6 +41,12 @@ class Made(NamedTuple):
     facts: dict
 
 
+def _started_from(config):
+    """Real images of each class that condensed ones start from."""
+    cells = 1 if config.parameterization == "pixels" else config.factor**2
+    return config.ipc * cells if config.condenses and config.start == "real" else 0
+
+
 def prepare(config: Config, data: dc.data.Dataset) -> Job:
     """Builds the method and checks that the data can give what is asked, before anything is computed."""
     smallest = min(data.train.counts)
@@ -49,6 +54,11 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
         name = data.class_names[data.train.counts.index(smallest)]
         raise dc.InputError(
             f"--ipc {config.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
+        )
+    if _started_from(config) > smallest:
+        raise dc.InputError(
+            f"--ipc {config.ipc} with --factor {config.factor} starts from {_started_from(config)} real images of every class, "
+            f"but the smallest has {smallest} to train on: lower one of them, or give --start noise."
         )
     keys = Keys(*replicate(jax.random.split(jax.random.key(config.seed), 4)))
     job = Job(config, data, build(config, data), keys, draw=min(draw_size(config, data.num_classes), smallest))

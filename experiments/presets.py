@@ -99,7 +99,7 @@ def _idc_i(dataset, ipc, network):
         "image_optimizer": "per_class_sgd",
         "augment": "color_crop_cutout",
     }
-    length = {"iterations": 2000, "matches": 100, "real_batch": 64, "syn_batch": 128}
+    length = {"iterations": 10 if dataset == "digits" else 2000, "matches": 100, "real_batch": 64, "syn_batch": 128}
     comparing = absolute if dataset in _ABSOLUTE else squared
     return comparing | networks | images | length | _idc_evaluation(dataset, ipc)
 

@@ -10,13 +10,14 @@ import pytest
 
 import dcjax as dc
 from experiments import cli, contest, output, protocols
+from experiments.ablation import ablation
 from experiments.command_line import command, parse
 from experiments.compare import compare
 from experiments.config import published
 from experiments.endings import Diverged
 from experiments.evaluate import evaluate
 from experiments.presets import METHODS
-from experiments.run import main
+from experiments.run import main, run
 
 QUICK = ("--network", "mlp", "--eval-epochs", "1", "--num-students", "2")
 
@@ -144,7 +145,7 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
     compare(words)
     table = capsys.readouterr().out
     noted = json.loads(Path("here/comparison.json").read_text())
-    assert noted["evaluation"] == {"eval_epochs": 1, "eval_augment": "none"}
+    assert noted["evaluation"] == {"eval_recipe": "dc", "eval_epochs": 1, "eval_augment": "none"}
     rows = noted["rows"]
     assert [(row["method"], row["ipc"], row["students"]) for row in rows] == [
         ("random", 1, 4),
@@ -157,7 +158,7 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
     assert rows[1]["mean"] == pytest.approx(np.mean([value["mean"] for value in values]), abs=0.01)
     assert rows[1]["std"] == pytest.approx(np.std(values[0]["values"] + values[1]["values"]), abs=0.01)
     assert "| random |" in table
-    monkeypatch.setattr("experiments.compare.run", None)
+    monkeypatch.setattr("experiments.grid.run", None)
     compare(words)
     with pytest.raises(dc.InputError, match="here/random-1-0 holds a run with other settings"):
         compare([*words, "--coreset-epochs", "20", "--precision", "bfloat16"])
@@ -165,13 +166,35 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
 
 def test_all_methods_of_a_comparison_are_judged_alike(monkeypatch):
     seen = []
-    monkeypatch.setattr("experiments.compare.run", lambda words: seen.append(parse(words)))
-    monkeypatch.setattr("experiments.compare._rows", lambda results: [])
-    monkeypatch.setattr("experiments.compare._result", lambda arguments: {})
+    monkeypatch.setattr("experiments.grid.run", lambda words: seen.append(parse(words)))
+    monkeypatch.setattr("experiments.grid._rows", lambda results: [])
+    monkeypatch.setattr("experiments.grid._result", lambda arguments: {})
     Path("runs/compare-mnist").mkdir(parents=True)
     compare(["--dataset", "mnist", "--ipc", "1", "--seeds", "0"])
     assert [config.method for config in seen] == list(METHODS)
-    assert {(config.eval_epochs, config.eval_augment) for config in seen} == {(1000, "dc_digits")}
+    judged = {(config.eval_recipe, config.eval_epochs, config.eval_augment, config.eval_mix) for config in seen}
+    assert judged == {("dc", 1000, "dc_digits", "none")}
+
+
+def test_the_ablation_has_equal_bytes_and_steps(monkeypatch):
+    words = ["--dataset", "digits", "--seeds", "0", "--workdir", "here"]
+    passed = ["--network", "mlp", "--distance", "squared_error", "--iterations", "1", "--matches", "3"]
+    passed += ["--num-students", "1", "--eval-epochs", "1"]
+    ablation([*words, "--", *passed])
+    rows = json.loads(Path("here/comparison.json").read_text())["rows"]
+    names = [f"{images}, {where}" for images in ("pixels", "multi_formation") for where in ("on_synthetic", "on_real")]
+    assert [row["method"] for row in rows] == names
+    sets = [dc.load_condensed(Path("here", f"{name.replace(', ', '-')}-0", "condensed.npz")) for name in names]
+    assert {sum(x.nbytes for x in each.compact.values()) for each in sets} == {4 * 10 * 64}
+    assert [each.batch.image.shape[1] for each in sets] == [1, 1, 4, 4]
+    assert all(0 <= each.compact["image"].min() < each.compact["image"].max() <= 1 for each in sets)
+    assert sets[3].meta["decoder"] == {
+        "name": "multi_formation",
+        "arguments": {"ipc": 1, "factor": 2},
+        "image_space": "pixel",
+    }
+    with pytest.raises(dc.InputError, match="--trajectory is the comparison's own to set"):
+        ablation([*words, "--", "--trajectory", "fresh"])
 
 
 def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
@@ -221,6 +244,105 @@ def test_papers_numbers_go_with_the_papers_settings():
     assert cell["condensed"] == (93.7, 0.3)
     assert cell["random"] == (95.1, 0.9)
     assert published(parse(["--method", "dm", "--dataset", "cifar10", "--network", "vgg11"])) == {}
+    assert published(parse(["--method", "idc", "--dataset", "mnist"])) == {"condensed": (94.2, None)}
+    assert published(parse(["--method", "idc", "--dataset", "mnist", "--factor", "3"])) == {}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "ipc", "method", "expected"),
+    [
+        ("cifar10", 10, "idc", ("convolution_squared_error", 5e-3, 32, "color_crop_cutout", "cutmix", "idc", "cutmix")),
+        ("cifar10", 1, "idc_i", ("convolution_squared_error", 5e-4, 32, "color_crop_cutout", "cutmix", "idc", "cutmix")),
+        ("mnist", 50, "idc", ("convolution_absolute_error", 5e-4, 8, "color_crop", "none", "idc_digits", "none")),
+        ("mnist", 10, "idc_i", ("convolution_absolute_error", 1e-4, 8, "color_crop_cutout", "cutmix", "idc_digits", "cutmix")),
+        ("svhn_cropped", 1, "idc_i", ("convolution_squared_error", 5e-4, 8, "color_crop_cutout", "cutmix", "idc_digits_cutout", "none")),
+        ("svhn_cropped", 1, "idc", ("convolution_squared_error", 5e-4, 8, "color_crop_cutout", "cutmix", "idc_digits", "cutmix")),
+    ],
+)  # fmt: skip
+def test_idc_has_the_published_settings(dataset, ipc, method, expected):
+    config = parse(["--method", method, "--dataset", dataset, "--ipc", str(ipc)])
+    names = ("distance", "image_rate", "network_steps", "augment", "network_mix", "eval_augment", "eval_mix")
+    found = tuple(getattr(config, name) for name in names)
+    assert found[1] == pytest.approx(expected[1])
+    assert found[:1] + found[2:] == expected[:1] + expected[2:]
+    assert (config.parameterization, config.trajectory) == (
+        "pixels" if method == "idc_i" else "multi_formation",
+        "on_real",
+    )
+    assert (config.iterations, config.matches, config.real_batch, config.network_batch) == (2000, 100, 64, 64)
+
+
+@pytest.mark.parametrize("method", ["dc", "dsa", "dm"])
+def test_any_method_takes_a_multi_formation(method):
+    words = ["--method", method, "--parameterization", "multi_formation", "--factor", "2", "--workdir", "run"]
+    run(
+        [
+            *words,
+            *[
+                "--network",
+                "mlp",
+                "--iterations",
+                "1",
+                "--num-students",
+                "1",
+                "--eval-epochs",
+                "0",
+                "--no-baseline",
+                "--real-batch",
+                "4",
+            ],
+        ]
+    )
+    condensed = dc.load_condensed(Path("run/condensed.npz"))
+    assert condensed.batch.image.shape == (10, 4, 8, 8, 1)
+    assert condensed.compact["image"].shape == (10, 1, 8, 8, 1)
+
+
+def test_networks_from_a_pool_are_trained_once_and_change_the_result():
+    words = [
+        "--method",
+        "idc_i",
+        "--network",
+        "mlp",
+        "--distance",
+        "squared_error",
+        "--iterations",
+        "1",
+        "--matches",
+        "2",
+        "--num-students",
+        "1",
+    ]
+    words += ["--eval-epochs", "0", "--no-baseline"]
+    pooled = ["--pool", "2", "--pool-epochs", "1"]
+    for where, more in (("without", []), ("first", pooled), ("again", pooled)):
+        run([*words, *more, "--workdir", where])
+    without, first, again = (
+        dc.load_condensed(Path(where, "condensed.npz")).batch.image for where in ("without", "first", "again")
+    )
+    assert (first == again).all()
+    assert (first != without).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--method idc --factor 0", "--factor must be at least 1, not 0"),
+        ("--method idc --factor 3 --syn-batch 8", "--syn-batch 8 is less than the 9 images that one is cut into"),
+        ("--method dc --factor 2 --parameterization pixels --bound 4", "--bound changes nothing with --parameterization pixels"),
+        ("--method dm --network-rate 0.1", "--network-rate changes nothing with --trajectory fresh"),
+        ("--method idc --inner-epochs 2", "--inner-epochs changes nothing with --trajectory on_real"),
+        ("--method dc --eval-mix cutmix", "--eval-mix changes nothing with --eval-recipe dc"),
+        ("--method dc --pool-epochs 3", "--pool-epochs changes nothing with --pool 0"),
+        ("--method idc --factor 8", "cannot be cut into 8 cells"),
+        ("--method idc --network mlp", "the network has none"),
+        ("--method idc --ipc 50", "starts from 200 real images of every class, but the smallest has 139"),
+    ],
+)  # fmt: skip
+def test_bad_settings_of_idc_get_one_sentence(words, message):
+    with pytest.raises(dc.InputError) as caught:
+        run([*words.split(), "--iterations", "1"])
+    assert message in str(caught.value)
 
 
 BAD = {

@@ -37,6 +37,7 @@ def comparison(content: dict) -> None:
     _means(content["rows"])
     _types(content, command=str, dataset=str, evaluation=dict)
     _types(content["evaluation"], eval_epochs=int, eval_augment=str)
+    _types({"note": "", **content}, note=str)
     _circumstances(content)
 
 

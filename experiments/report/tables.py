@@ -125,7 +125,8 @@ def about(comparison: Comparison) -> str:
         f"Test accuracy in percent, mean ± standard deviation over {students} students of {several}, each trained for "
     )
     text += f"{judged['eval_epochs']} epochs {augmented}"
-    return f"{text}; on {machine}." if machine else f"{text}."
+    text = f"{text}; on {machine}." if machine else f"{text}."
+    return " ".join([text, *filter(None, [comparison.result.get("note")])])
 
 
 def compared_dataset(comparison: Comparison) -> str:

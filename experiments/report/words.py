@@ -1,6 +1,6 @@
 """Names and numbers as a reader wants them."""
 
-from experiments.presets import CORESETS
+from experiments.presets import CORESETS, METHODS
 
 _DATASETS = {
     "mnist": "MNIST",
@@ -20,7 +20,7 @@ def dataset(name: str) -> str:
 
 
 def method(name: str) -> str:
-    return _METHODS.get(name, name if name in CORESETS else name.upper())
+    return _METHODS.get(name, name.upper() if name in METHODS and name not in CORESETS else name)
 
 
 def network(name: str, width: int | None) -> str:
