@@ -9,6 +9,9 @@ import optax
 
 import dcjax as dc
 from benchmarks.workload import PER_CLASS, Workload
+from experiments.build import build, draw_size
+from experiments.config import Config
+from experiments.presets import preset
 from experiments.run import configure_jax
 
 
@@ -38,6 +41,17 @@ def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     return lambda: jax.block_until_ready(run(key, state, data.train, np.int32(0)))
 
 
+def idc(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
+    """One step of the published settings, as `experiments.run` makes it, from the same state every time."""
+    sizes = {"width": work.width, "network_steps": work.network_steps, "real_batch": work.real}
+    config = Config(**preset("idc", work.shape, work.ipc) | sizes)
+    method, draw = build(config, data).condenser, draw_size(config, data.num_classes)
+    init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
+    state = jax.jit(lambda real: method.init(init_key, real.sample(draw_key, draw)))(data.train)
+    run = dc.iteration(method, steps=1, real_per_class=draw)
+    return lambda: jax.block_until_ready(run(key, state, data.train, np.int32(0)))
+
+
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     net = dc.network(dc.networks.ConvNet(work.classes, work.width), work.image_shape)
     recipe = dc.dc_recipe(work.epochs - 1, dc.augment.dc_digits())  # the recipe adds one, as published
@@ -50,7 +64,7 @@ def prepare(work: Workload) -> Callable[[], float]:
     """A function that does the work once and gives its seconds."""
     configure_jax(work.precision)
     data = random_data(work)
-    run = students(work, data) if work.kind == "students" else condensation(work, data)
+    run = {"students": students, "idc": idc}.get(work.kind, condensation)(work, data)
 
     def timed():
         began = time.perf_counter()

@@ -53,17 +53,22 @@ def filterwise_cosine(gradients: list[torch.Tensor], targets: list[torch.Tensor]
 
 def matching_loss(net: nn.Module, syn: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
     """Sum over classes; `syn[k]` and `real[k]` are the images of class k, NCHW."""
-    criterion, params = nn.CrossEntropyLoss(), list(net.parameters())
     total = torch.zeros((), device=DEVICE)
     for label, (syn_class, real_class) in enumerate(zip(syn, real)):
-
-        def gradient(image, create_graph, label=label):
-            labels = torch.full((len(image),), label, dtype=torch.long, device=DEVICE)
-            return torch.autograd.grad(criterion(net(image), labels), params, create_graph=create_graph)
-
-        target = [g.detach().clone() for g in gradient(real_class, False)]
-        total = total + filterwise_cosine(list(gradient(syn_class, True)), target)
+        total = total + class_loss(net, label, syn_class, real_class, filterwise_cosine)
     return total
+
+
+def class_loss(net: nn.Module, label: int, syn: torch.Tensor, real: torch.Tensor, distance: Callable) -> torch.Tensor:
+    """The distance of the two gradients of one class."""
+    criterion, params = nn.CrossEntropyLoss(), list(net.parameters())
+
+    def gradient(image, create_graph):
+        labels = torch.full((len(image),), label, dtype=torch.long, device=DEVICE)
+        return torch.autograd.grad(criterion(net(image), labels), params, create_graph=create_graph)
+
+    target = [g.detach().clone() for g in gradient(real, False)]
+    return distance(list(gradient(syn, True)), target)
 
 
 class Condensation:
@@ -152,9 +157,13 @@ def set_precision(precision: str) -> None:
 
 def prepare(work: Workload) -> Callable[[], float]:
     """A function that does the work once and gives its seconds."""
+    from benchmarks import peer_idc  # stands on what is above
+
     set_precision(work.precision)
     if work.kind == "students":
         run = train_students(work)
+    elif work.kind == "idc":
+        run = peer_idc.Condensation(work).step
     else:
         condensation = Condensation(work)
         run = condensation.outer if work.kind == "outer" else condensation.step

@@ -27,6 +27,11 @@ DEFAULT = {
         Workload("step", "cifar10", 32, ipc=1),
         Workload("step", "cifar10", 128, ipc=10, classes=2),  # both sides take classes one after another
     ),
+    "idc": (
+        Workload("idc", "mnist", 128, real=64, network_steps=8),
+        Workload("idc", "mnist", 32, real=64, network_steps=8),
+        Workload("idc", "cifar10", 32, real=64, network_steps=32),
+    ),
     # As much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs; about a thirtieth.
     "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
     # A two-hundredth of 20 students: a tenth of the epochs and of the test images, for one.
@@ -36,6 +41,12 @@ FULL = {
     "step": tuple(
         Workload("step", shape, width, ipc=ipc)
         for shape in ("mnist", "cifar10")
+        for width in (128, 32)
+        for ipc in (1, 10)
+    ),
+    "idc": tuple(
+        Workload("idc", shape, width, ipc=ipc, real=64, network_steps=steps)
+        for shape, steps in (("mnist", 8), ("cifar10", 32))
         for width in (128, 32)
         for ipc in (1, 10)
     ),

@@ -6,6 +6,7 @@ from typing import Literal
 
 SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 PRECISIONS = ("float32", "tensorfloat32")  # of matrix products and convolutions on a GPU
+FACTOR, NETWORK_BATCH = 2, 64  # of IDC
 PER_CLASS = 6000  # training images of a class, as MNIST has
 
 
@@ -16,10 +17,11 @@ class Workload:
     `step`: one comparison of all classes and one update of the images. `outer`: `matches` comparisons, each but the last
     followed by `epochs` of training on the condensed images; with one match, that training follows it. `students`:
     `students` networks trained for `epochs` with the augmentation of digits, each tested on `test` images. `start`:
-    loading the data and one step, from the start of the process.
+    loading the data and one step, from the start of the process. `idc`: one step of IDC with images cut into four, followed by
+    `network_steps` of training on real images.
     """
 
-    kind: Literal["step", "outer", "students", "start"]
+    kind: Literal["step", "outer", "students", "start", "idc"]
     shape: str = "mnist"
     width: int = 128
     ipc: int = 1
@@ -29,6 +31,7 @@ class Workload:
     epochs: int = 0
     students: int = 0
     test: int = 0
+    network_steps: int = 0
     precision: str = PRECISIONS[0]
 
     @property
@@ -40,6 +43,8 @@ class Workload:
         size = f"{self.shape} ConvNet-{self.width} ipc {self.ipc}"
         if self.kind == "step":
             return f"step, {size}, {self.classes} classes x {self.real}"
+        if self.kind == "idc":
+            return f"IDC step, {size}, {self.classes} classes x {self.real}, {self.network_steps} network steps"
         if self.kind == "outer":
             return f"outer, {size}, {self.matches} matches, {self.inner_epochs} epochs"
         if self.kind == "students":
@@ -64,7 +69,9 @@ def gigaflops(work: Workload) -> float:
     gradient = 3 * (first + rest) - first
     images = work.ipc * work.classes
     matching = work.real * work.classes * gradient + images * 7 * (first + rest)
+    formed = FACTOR**2 * images * 7 * (first + rest) + work.real * work.classes * gradient
     total = {
+        "idc": formed + work.network_steps * NETWORK_BATCH * gradient,
         "step": matching,
         "start": matching,
         "outer": work.matches * matching + work.inner_epochs * images * gradient,

@@ -52,7 +52,7 @@ def _matching(dataset, ipc, network):
 
 def _quick_loops(ipc, loops):
     """Ours, for digits: fewer and longer steps, so that a run takes minutes on a CPU."""
-    length = {"iterations": 300 if ipc == 1 else 200, "inner_epochs": min(loops["inner_epochs"], 10)}
+    length = {"iterations": 300 if ipc == 1 else 100, "inner_epochs": min(loops["inner_epochs"], 10)}
     return length | {"real_batch": 64, "image_rate": 2 * ipc * loops["image_rate"]}
 
 

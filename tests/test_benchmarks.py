@@ -35,6 +35,7 @@ def test_a_side_reproduces_the_published_values(side):
     [
         Workload("step", **TINY),
         Workload("outer", ipc=2, epochs=1, **TINY),
+        Workload("idc", network_steps=1, **TINY),
         Workload("students", students=1, epochs=2, test=8, **TINY),
     ],
     ids=lambda work: work.kind,
