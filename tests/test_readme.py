@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import cli
+from experiments.ablation import Ablation
 from experiments.command_line import parse
 from experiments.compare import Compared
 from experiments.evaluate import Evaluation
@@ -22,7 +23,7 @@ COMMANDS = [
     for line in text.splitlines()
     if kind == "" and line.startswith("python -m experiments")
 ]
-KINDS = {"compare": Compared, "evaluate": Evaluation, "export": Export, "report": Report}
+KINDS = {"ablation": Ablation, "compare": Compared, "evaluate": Evaluation, "export": Export, "report": Report}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
