@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 import dcjax as dc
-from benchmarks.workload import PER_CLASS, Workload
+from benchmarks.workload import Workload
 from experiments.build import build, draw_size
 from experiments.config import Config
 from experiments.presets import preset
@@ -16,15 +16,14 @@ from experiments.run import configure_jax
 
 
 def random_data(work: Workload) -> dc.data.Dataset:
-    """Noise in a dataset's shape: of MNIST's size where loading is part of the work, else no more than is drawn from."""
+    """Noise in a dataset's shape."""
     generator = np.random.default_rng(0)
 
     def split(count):
         image = generator.integers(0, 256, (count, *work.image_shape), np.uint8)
         return image, np.arange(count) % work.classes
 
-    train = PER_CLASS if work.kind == "start" else 2 * work.real
-    return dc.data.from_arrays(split(train * work.classes), split(max(work.test, work.classes)))
+    return dc.data.from_arrays(split(work.per_class * work.classes), split(max(work.test, work.classes)))
 
 
 def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:

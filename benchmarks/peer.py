@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmarks.peer_digits import augment_digits
-from benchmarks.workload import PER_CLASS, Workload
+from benchmarks.workload import Workload
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -76,9 +76,7 @@ class Condensation:
 
     def __init__(self, work: Workload):
         self.work = work
-        self.real = random_images(
-            work.classes * PER_CLASS if work.kind == "start" else work.classes * 2 * work.real, work
-        )
+        self.real = random_images(work.classes * work.per_class, work)
         self.of_class = np.arange(len(self.real)).reshape(work.classes, -1)
         self.images = torch.randn((work.classes * work.ipc, *self.real.shape[1:]), device=DEVICE, requires_grad=True)
         self.labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(work.ipc)

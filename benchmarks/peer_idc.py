@@ -18,8 +18,8 @@ class Condensation:
 
     def __init__(self, work: Workload):
         self.work, self.net = work, new_net(work)
-        self.real = random_images(work.classes * 2 * work.real, work)
-        self.labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(2 * work.real)
+        self.real = random_images(work.classes * work.per_class, work)
+        self.labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(work.per_class)
         self.of_class = np.arange(len(self.real)).reshape(work.classes, -1)
         self.images = torch.rand((work.classes, work.ipc, *self.real.shape[1:]), device=DEVICE, requires_grad=True)
         self.optimizer = torch.optim.SGD([self.images], lr=1e-5 * work.ipc, momentum=0.5)

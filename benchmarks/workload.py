@@ -52,6 +52,13 @@ class Workload:
         return f"start, {size}"
 
     @property
+    def per_class(self) -> int:
+        """Training images of a class: of MNIST's number where loading is part of the work, else no more than are drawn."""
+        if self.kind == "start":
+            return PER_CLASS
+        return max(2 * self.real, -(-self.network_steps * NETWORK_BATCH // self.classes))
+
+    @property
     def inner_epochs(self) -> int:
         return max(self.matches - 1, 1) * self.epochs
 

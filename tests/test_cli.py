@@ -133,7 +133,7 @@ def fails(capsys, *arguments):
 
 BAD_FLAGS = {
     "unknown flag": (("--iteratoins", "3"), "There is no flag --iteratoins: did you mean --iterations?"),
-    "unknown method": (("--method", "dcc"), "There is no method 'dcc': choose dc, dsa, dm, random"),
+    "unknown method": (("--method", "dcc"), "There is no method 'dcc': choose dc, dsa, dm, idc_i, idc, random"),
     "unknown network": (("--network", "convnt"), "There is no network 'convnt': choose convnet, mlp"),
     "unknown norm": (("--norm", "batch"), "'batch'"),
     "not a number": (("--ipc", "many"), "argument --ipc: invalid int value: 'many'"),

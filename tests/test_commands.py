@@ -5,19 +5,23 @@ import shutil
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import dcjax as dc
-from experiments import cli, contest, output, protocols
+from experiments import cli, contest, output, protocols, studying
 from experiments.ablation import ablation
+from experiments.build import build
 from experiments.command_line import command, parse
 from experiments.compare import compare
 from experiments.config import published
 from experiments.endings import Diverged
 from experiments.evaluate import evaluate
+from experiments.job import prepare
 from experiments.presets import METHODS
 from experiments.run import main, run
+from experiments.stop import StopRequest
 
 QUICK = ("--network", "mlp", "--eval-epochs", "1", "--num-students", "2")
 
@@ -176,10 +180,10 @@ def test_all_methods_of_a_comparison_are_judged_alike(monkeypatch):
     assert judged == {("dc", 1000, "dc_digits", "none")}
 
 
-def test_the_ablation_has_equal_bytes_and_steps(monkeypatch):
+def test_the_ablation_has_equal_bytes_and_steps():
     words = ["--dataset", "digits", "--seeds", "0", "--workdir", "here"]
     passed = ["--network", "mlp", "--distance", "squared_error", "--iterations", "1", "--matches", "3"]
-    passed += ["--num-students", "1", "--eval-epochs", "1"]
+    passed += ["--num-students", "1", "--eval-epochs", "1", "--pool", "2", "--pool-epochs", "1"]
     ablation([*words, "--", *passed])
     rows = json.loads(Path("here/comparison.json").read_text())["rows"]
     names = [f"{images}, {where}" for images in ("pixels", "multi_formation") for where in ("on_synthetic", "on_real")]
@@ -272,56 +276,30 @@ def test_idc_has_the_published_settings(dataset, ipc, method, expected):
     assert (config.iterations, config.matches, config.real_batch, config.network_batch) == (2000, 100, 64, 64)
 
 
-@pytest.mark.parametrize("method", ["dc", "dsa", "dm"])
+@pytest.mark.parametrize("method", ["dc", "dsa", "dm", "idc_i"])
 def test_any_method_takes_a_multi_formation(method):
-    words = ["--method", method, "--parameterization", "multi_formation", "--factor", "2", "--workdir", "run"]
-    run(
-        [
-            *words,
-            *[
-                "--network",
-                "mlp",
-                "--iterations",
-                "1",
-                "--num-students",
-                "1",
-                "--eval-epochs",
-                "0",
-                "--no-baseline",
-                "--real-batch",
-                "4",
-            ],
-        ]
-    )
-    condensed = dc.load_condensed(Path("run/condensed.npz"))
-    assert condensed.batch.image.shape == (10, 4, 8, 8, 1)
-    assert condensed.compact["image"].shape == (10, 1, 8, 8, 1)
+    words = ["--method", method, "--parameterization", "multi_formation", "--factor", "2"]
+    job = prepare(parse(words), dc.data.load("digits"))
+    state = jax.eval_shape(job.initial_state, job.data.train)
+    real = jax.eval_shape(lambda: job.data.sample(jax.random.key(0), job.draw))
+    after, _ = jax.eval_shape(job.method.condenser.step, job.keys.step, state, real)
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    assert jax.eval_shape(job.decoded, state.syn).image.shape == (10, 4, 8, 8, 1)
+    assert state.syn["image"].shape == (10, 1, 8, 8, 1)
 
 
-def test_networks_from_a_pool_are_trained_once_and_change_the_result():
-    words = [
-        "--method",
-        "idc_i",
-        "--network",
-        "mlp",
-        "--distance",
-        "squared_error",
-        "--iterations",
-        "1",
-        "--matches",
-        "2",
-        "--num-students",
-        "1",
-    ]
-    words += ["--eval-epochs", "0", "--no-baseline"]
-    pooled = ["--pool", "2", "--pool-epochs", "1"]
-    for where, more in (("without", []), ("first", pooled), ("again", pooled)):
-        run([*words, *more, "--workdir", where])
-    without, first, again = (
-        dc.load_condensed(Path(where, "condensed.npz")).batch.image for where in ("without", "first", "again")
+def test_networks_come_from_the_pool():
+    job = prepare(
+        parse(["--method", "idc", "--network", "mlp", "--pool", "2", "--pool-epochs", "1"]), dc.data.load("digits")
     )
+    stop = StopRequest()
+    first, again = (studying.pool(job, stop)["dense0"]["kernel"] for _ in range(2))
     assert (first == again).all()
-    assert (first != without).any()
+    assert (first[0] != first[1]).any()
+    pooled = build(job.config, job.data, studying.pool(job, stop)).condenser
+    real = job.data.sample(jax.random.key(0), 64)
+    kernel = pooled.init(jax.random.key(1), real).point.params["dense0"]["kernel"]
+    assert any((kernel == one).all() for one in first)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -9,6 +10,7 @@ import pytest
 from helpers import OBJECTIVES, PARAMETERIZATIONS, TRAJECTORIES, dense_net, loop_over, small_data, small_net
 
 import dcjax as dc
+from dcjax.checkpoint import Checkpoints
 
 DATA = small_data()
 NET = dense_net(DATA)
@@ -40,7 +42,7 @@ def test_state_in_and_state_out_have_one_type(names):
 
 
 @pytest.mark.parametrize("trajectory", TRAJECTORIES)
-def test_one_compiled_program_equals_a_python_loop_of_steps(trajectory):
+def test_one_compiled_program_equals_a_python_loop_of_steps_and_is_resumed_bit_for_bit(trajectory, tmp_path):
     condenser = compose("pixels", "gradient_matching", trajectory)
     key = jax.random.key(1)
     state = condenser.init(jax.random.key(0), DATA.sample(jax.random.key(2), 4))
@@ -49,6 +51,11 @@ def test_one_compiled_program_equals_a_python_loop_of_steps(trajectory):
     expected, _ = loop_over(3, state, key=jax.random.fold_in(key, 5), step=jax.jit(condenser.step), data=DATA, n=4)
     for actual, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(expected)):
         assert jnp.allclose(actual, wanted, atol=2e-4), "one program and its steps differ"
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, ours, {})
+        checkpoints.wait()
+        restored = checkpoints.restore(jax.tree.map(jnp.zeros_like, ours))
+    chex.assert_trees_all_equal(run(key, restored, DATA.train, 6), run(key, ours, DATA.train, 6))
 
 
 def test_later_iterations_do_not_trace_again(monkeypatch):

@@ -37,10 +37,13 @@ def test_four_devices_equal_one(num_classes):
     chex.assert_trees_all_close(four, one, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_every_objective_is_divided(objective):
+@pytest.mark.parametrize(
+    ("objective", "trajectory"),
+    [*((name, "on_synthetic_untrained") for name in OBJECTIVES), ("gradient_matching", "on_real")],
+)
+def test_every_objective_is_divided(objective, trajectory):
     data = small_data()
-    two, one = (two_steps(data, objective, "on_synthetic_untrained", devices) for devices in (2, 1))
+    two, one = (two_steps(data, objective, trajectory, devices) for devices in (2, 1))
     chex.assert_trees_all_close(two, one, atol=TOLERANCE)
 
 
