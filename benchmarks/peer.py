@@ -51,11 +51,13 @@ def filterwise_cosine(gradients: list[torch.Tensor], targets: list[torch.Tensor]
     return total
 
 
-def matching_loss(net: nn.Module, syn: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
+def matching_loss(
+    net: nn.Module, syn: list[torch.Tensor], real: list[torch.Tensor], distance: Callable = filterwise_cosine
+) -> torch.Tensor:
     """Sum over classes; `syn[k]` and `real[k]` are the images of class k, NCHW."""
     total = torch.zeros((), device=DEVICE)
     for label, (syn_class, real_class) in enumerate(zip(syn, real)):
-        total = total + class_loss(net, label, syn_class, real_class, filterwise_cosine)
+        total = total + class_loss(net, label, syn_class, real_class, distance)
     return total
 
 
