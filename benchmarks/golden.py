@@ -17,6 +17,9 @@ FILES = ("dc_gray28", "dc_rgb32")
 DISTANCES = ("layerwise_cosine", "idc_mse", "idc_l1")  # of DC and IDC, by the names in the files
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 TOLERANCE = 1e-4  # relative, as in the tests
+ONE_RELU = (
+    1e-2  # the same where the input of a ReLU may be zero within rounding: all images of its class jump by some 1e-3
+)
 WIDE = 32
 
 
@@ -122,9 +125,12 @@ def check_in_processes(sides: tuple[str, ...]) -> dict[str, float]:
         ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if ran.returncode:
             raise SystemExit(f"{' '.join(command)} failed: its error is above.")
-        found[side], gradient = json.loads(ran.stdout)
-        values[side] = np.array(gradient)
-        found[f"{side}, width {WIDE}"] = _of_median_image(values[side], values["ours"])
+        found[side], loss, gradient = json.loads(ran.stdout)
+        values[side] = loss, np.array(gradient)
+        found[f"{side}, width {WIDE}"] = _of_median_image(values[side][1], values["ours"][1])
+        jump = _deviation(values[side], values["ours"])
+        if not jump <= ONE_RELU:
+            raise SystemExit(f"A side is wrong at width {WIDE}: relative deviation {jump}, allowed {ONE_RELU}.")
     if not max(found.values()) <= TOLERANCE:
         raise SystemExit(f"A side is wrong: relative deviations {found}, allowed {TOLERANCE}.")
     return found
@@ -137,7 +143,7 @@ def _deviation(found, expected):
 
 
 def _of_median_image(found, expected):
-    """Among millions of ReLUs, the input of one may be zero within rounding; its whole class then deviates by some 1e-3."""
+    """Relative deviation of the image gradients [K, M, H, W, C]."""
     deviation, size = (np.square(x).sum(axis=(2, 3, 4)) for x in (found - expected, expected))
     return float(np.median(np.sqrt(deviation / size)))
 
@@ -146,10 +152,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=SIDES)
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--wide", action="store_true", help="also print the image gradient at a width that is timed")
+    parser.add_argument("--wide", action="store_true", help="also print the loss and gradient at a width that is timed")
     chosen = parser.parse_args()
     if chosen.wide:
-        _, gradient = SIDES[chosen.side](wide(), chosen.precision, DISTANCES[0])
-        print(json.dumps([check(chosen.side, chosen.precision), gradient.tolist()]))
+        loss, gradient = SIDES[chosen.side](wide(), chosen.precision, DISTANCES[0])
+        print(json.dumps([check(chosen.side, chosen.precision), loss, gradient.tolist()]))
     else:
         print(check(chosen.side, chosen.precision))

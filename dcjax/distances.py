@@ -41,7 +41,7 @@ def of_convolutions(distance: Distance) -> Distance:
         kernels = [[leaf for leaf in jax.tree.leaves(tree) if leaf.ndim == 4] for tree in (a, b)]
         if not kernels[0]:
             raise InputError(
-                "A distance of_convolutions compares convolution kernels, but the network has none: take the distance itself."
+                "A distance of_convolutions compares convolution kernels, but the network has none: compare all with the distance itself."
             )
         return distance(*kernels)
 

@@ -121,8 +121,8 @@ def on_real(
         steps: training steps between two comparisons.
         batch_size: images in each.
         restart_every: comparisons per network.
-        warm_up_epochs: passes over the draw of that moment before a new network's first comparison; the first network of a run
-            has none, as no draw has been made when it is.
+        warm_up_epochs: passes over the draw of that moment (IDC: over all real images) before a new network's first comparison;
+            the first network of a run has none, as no draw has been made when it is.
         augment: independent, for every image at every step.
         mix: for every mini-batch, after augmentation.
     """
@@ -158,6 +158,8 @@ def on_real(
 
 def from_pool(net: Network, pool: Params) -> Network:
     """The same network, but every new one is one of a pool of P, drawn at random: IDC's faster choice.
+
+    The weights become constants of every program that draws from them: a pool of large networks makes programs as large.
 
     Args:
         net: the architecture.

@@ -12,11 +12,18 @@ import itertools
 import sys
 from pathlib import Path
 
+import jax
+
+import dcjax as dc
 from dcjax import InputError
+from dcjax.training import steps_per_epoch
 from experiments import cli, grid
 from experiments.command_line import parse
+from experiments.config import EVALUATION
+from experiments.job import prepare
 
-_OWN = (*grid.OWN, "parameterization", "trajectory", "inner_epochs")
+_OWN = (*grid.OWN, "parameterization", "trajectory", "inner_epochs", "warm_up_epochs")
+_NOT_OF = {"pixels": ("factor", "bound"), "on_synthetic": ("network_steps",)}  # what changes nothing in some cells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,29 +50,57 @@ def ablation(argv: list[str]) -> None:
     grid.check_passed(passed, _OWN)
     name = wanted.dataset.replace(":", "-").replace("/", "-")
     place = Path(wanted.workdir or f"runs/ablation-{name}-{wanted.ipc}")
-    cells = [*_cells(wanted, place, passed)]
-    config = parse(cells[0].arguments)
-    evaluation = {"eval_epochs": config.eval_epochs, "eval_augment": config.eval_augment, "eval_recipe": "idc"}
+    config = parse([*grid.words_of(_settings(wanted)), *passed])
+    if config.matches < 2:
+        raise InputError("--matches 1 trains no network, so there is nothing to compare: give at least 2.")
+    cells = [*_cells(wanted, place, passed, config.network_steps)]
+    evaluation = {name: getattr(config, name) for name in EVALUATION if name != "num_students"}
     facts = {"command": grid.command("ablation", argv), "dataset": wanted.dataset, "evaluation": evaluation}
     note = (
         f"{config.iterations * config.matches} steps of the images in each, on {config.iterations} networks trained for "
-        f"{config.network_steps} steps between two of them; the bytes are those of {wanted.ipc} image(s) per class."
+        f"{config.network_steps} steps between two of them (on condensed images by an optimizer that starts afresh every time, as "
+        f"in DC); the bytes are those of {wanted.ipc} image(s) per class."
     )
     grid.fill(place, cells, {**facts, "note": note})
 
 
-def _cells(wanted, place, passed):
-    """On condensed images, a network takes as many steps as passes: one for up to as many images as a step has."""
-    for images, trajectory, seed in itertools.product(
-        ("pixels", "multi_formation"), ("on_synthetic", "on_real"), wanted.seeds
-    ):
-        settings = {"method": "idc", "dataset": wanted.dataset, "ipc": wanted.ipc, "seed": seed}
-        settings |= {"parameterization": images, "trajectory": trajectory}
-        settings["workdir"] = place / f"{images}-{trajectory}-{seed}"
-        words = [*grid.words_of(settings), "--no-baseline", *passed]
+def _settings(wanted):
+    return {"method": "idc", "dataset": wanted.dataset, "ipc": wanted.ipc}
+
+
+def _cells(wanted, place, passed, steps):
+    """Every cell trains its networks for as many steps."""
+    for images, trajectory in itertools.product(("pixels", "multi_formation"), ("on_synthetic", "on_real")):
+        settings = _settings(wanted) | {"parameterization": images, "trajectory": trajectory}
+        words = [*grid.words_of(settings), "--no-baseline", *_without(passed, images, trajectory)]
         if trajectory == "on_synthetic":
-            words += ["--inner-epochs", str(parse(words).network_steps)]
-        yield grid.Cell(f"{images}, {trajectory}", wanted.ipc, words)
+            words += ["--inner-epochs", str(_passes(parse(words), steps))]
+        for seed in wanted.seeds:
+            own = {"seed": seed, "workdir": place / f"{images}-{trajectory}-{seed}"}
+            yield grid.Cell(f"{images}, {trajectory}", wanted.ipc, [*words, *grid.words_of(own)])
+
+
+def _without(words, *cell):
+    """The words without the flags that would change nothing in a cell, and their values."""
+    left_out = {cli.flag(name) for part in cell for name in _NOT_OF.get(part, ())}
+    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
+    flags = [words[begin:end] for begin, end in itertools.pairwise(starts)]
+    return [word for flag in flags if flag[0].split("=")[0].replace("_", "-") not in left_out for word in flag]
+
+
+def _passes(config, steps):
+    """How many passes over the condensed images are `steps` steps."""
+    data = dc.data.load(config.dataset, data_dir=config.data_dir, image_size=config.image_size)
+    job = prepare(config, data)
+    shape = jax.eval_shape(lambda: job.decoded(job.initial_state(data.train).syn).image).shape
+    images = shape[0] * shape[1]
+    in_a_pass = steps_per_epoch(images, config.network_batch)
+    if steps % in_a_pass:
+        raise InputError(
+            f"A network cannot train for {steps} steps on {images} condensed images in whole passes of {in_a_pass}: give a "
+            f"--network-steps that {in_a_pass} divides, or a larger --network-batch."
+        )
+    return steps // in_a_pass
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import dcjax as dc
 from dcjax.distances import of_convolutions
 from dcjax.optimizers import keep_within, per_class_sgd
 from experiments.config import Config
+from experiments.idle import idle
 
 NETWORKS = {
     "convnet": lambda config, num_classes: dc.networks.ConvNet(
@@ -58,19 +59,21 @@ OBJECTIVES = {
 TRAJECTORIES = {
     "fresh": lambda config, net: dc.fresh(net),
     "on_synthetic": lambda config, net: dc.on_synthetic(
-        net, _network_optimizer(config), epochs=config.inner_epochs, restart_every=config.matches, **_training(config)
+        net, network_optimizer(config), epochs=config.inner_epochs, restart_every=config.matches, **training(config)
     ),
     "on_real": lambda config, net: dc.on_real(
         net,
-        _network_optimizer(config),
+        network_optimizer(config),
         steps=config.network_steps,
         restart_every=config.matches,
         warm_up_epochs=config.warm_up_epochs,
-        **_training(config),
+        **training(config),
     ),
 }
 RECIPES = {
-    "dc": lambda config: dc.dc_recipe(config.eval_epochs, AUGMENTS[config.eval_augment]),
+    "dc": lambda config: dc.dc_recipe(config.eval_epochs, AUGMENTS[config.eval_augment])._replace(
+        mix=MIXES[config.eval_mix]
+    ),
     "idc": lambda config: dc.idc_recipe(config.eval_epochs, AUGMENTS[config.eval_augment], MIXES[config.eval_mix]),
 }
 
@@ -99,13 +102,19 @@ def build(config: Config, data: dc.data.Dataset, pool: dc.base.Params = None) ->
 
 def draw_size(config: Config, num_classes: int) -> int:
     """Real images of each class that a step needs: those that it compares, and those that the network trains on."""
-    trained_on = config.network_steps * config.network_batch if config.trajectory == "on_real" else 0
+    trains = config.trajectory == "on_real" and "network_steps" not in idle(config)
+    trained_on = config.network_steps * config.network_batch if trains else 0
     return max(config.real_batch, -(-trained_on // num_classes))
 
 
 def _images(config, data):
     factor = 1 if config.parameterization == "pixels" else config.factor
     is_pixel = config.image_space == "pixel"
+    if not is_pixel and any(side % factor for side in data.image_shape[:2]):
+        raise dc.InputError(
+            f"--factor {factor} does not divide images of {' x '.join(map(str, data.image_shape[:2]))}: what is filled up is grey "
+            "only in pixels, so give --image-space pixel, or a factor that divides them."
+        )
     starts = {"noise": dc.from_grey_noise if is_pixel else dc.from_noise, "real": dc.from_mixed(factor)}
     images = PARAMETERIZATIONS[config.parameterization](config, starts[config.start])
     return dc.in_pixel_space(images, data.mean, data.std) if is_pixel else images
@@ -131,13 +140,15 @@ def _image_optimizer(config, num_classes):
     return optax.chain(optimizer, keep_within(0, 1)) if config.image_space == "pixel" else optimizer
 
 
-def _network_optimizer(config):
+def network_optimizer(config: Config) -> optax.GradientTransformation:
+    """Of the networks that are compared on."""
     optimizer = optax.sgd(config.network_rate, momentum=config.network_momentum or None)
     return (
         optax.chain(optax.add_decayed_weights(config.network_decay), optimizer) if config.network_decay else optimizer
     )
 
 
-def _training(config):
+def training(config: Config) -> dict:
+    """How else those networks are trained, as keywords of what trains them."""
     augment = config.augment if config.network_augment == "same" else config.network_augment
     return {"batch_size": config.network_batch, "augment": AUGMENTS[augment], "mix": MIXES[config.network_mix]}

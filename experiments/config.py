@@ -98,7 +98,7 @@ class Config:
     network_steps: int = 8
     """Steps the network trains on real images between two comparisons, with on_real."""
     warm_up_epochs: int = 0
-    """Passes over one draw of real images before the first comparison, with on_real."""
+    """Passes over one draw of real images before the first comparison of every network but the run's first, with on_real."""
     network_batch: int = 256
     """Images in each step of the network."""
     network_rate: float = 0.01
@@ -125,7 +125,7 @@ class Config:
     eval_augment: Literal["none", "dc_digits", "dsa", "dsa_digits", "idc", "idc_digits", "idc_digits_cutout"] = "none"
     """Augmentation while they train."""
     eval_mix: Literal["none", "cutmix"] = "none"
-    """Mixing while they train, by IDC's recipe."""
+    """Mixing while they train."""
     eval_at: tuple[int, ...] = ()
     """Iterations to evaluate at besides the last."""
     baseline: bool = True
@@ -243,9 +243,11 @@ def check_resumable(config: Config, saved: Config) -> None:
 
 
 def load(path: Path) -> Config:
+    """A saved config; what it does not say yet is as its method has it."""
     try:
         fields = json.loads(path.read_text())
-        return Config(**{**fields, "eval_at": tuple(fields["eval_at"])})
+        own = preset(*(fields[name] for name in ("method", "dataset", "ipc", "network")))
+        return Config(**{**own, **fields, "eval_at": tuple(fields["eval_at"])})
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}): start the run again in another --workdir.") from None
 

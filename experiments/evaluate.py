@@ -177,7 +177,8 @@ def _own_width(condensed):
 
 def _digest(condensed):
     """Of what is stored where that is known: normalised images differ in their last bits between machines."""
-    digest = hashlib.sha256(repr([condensed.meta.get(name) for name in ("ipc", "recipe")]).encode())
+    says = [condensed.meta[name] for name in ("ipc", "recipe", "decoder") if name in condensed.meta]
+    digest = hashlib.sha256(repr(says).encode())
     for array in condensed.compact.values() or condensed.batch:
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()

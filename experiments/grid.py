@@ -59,11 +59,13 @@ def fill(place: Path, cells: list[Cell], facts: dict) -> None:
         _check_place(parse(cell.arguments))
     began = time.perf_counter()
     made = [_finish(cell.arguments) for cell in cells]
+    results = [_result(cell.arguments) for cell in cells]
     result = {
         **facts,
-        "rows": _rows([(cell, _result(cell.arguments)) for cell in cells]),
+        "rows": _rows([*zip(cells, results)]),
         **({"seconds": round(time.perf_counter() - began, 1)} if all(made) else {}),  # of a part, it would say nothing
         **output.environment(),
+        "hardware": "; ".join(dict.fromkeys(result["hardware"] for result in results)),
     }
     table = markdown.comparison(Comparison(place, result))
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")

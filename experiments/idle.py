@@ -3,11 +3,11 @@
 from experiments.presets import CORESETS
 
 _CONVNET = ("width", "depth", "norm", "activation", "pooling")
-_TRAINING = ("network_batch", "network_rate", "network_momentum", "network_decay", "network_augment", "network_mix")
+TRAINING = ("network_batch", "network_rate", "network_momentum", "network_decay", "network_augment", "network_mix")
 _CONDENSING = (
     *("parameterization", "factor", "bound", "image_space", "start", "image_optimizer", "image_rate", "image_momentum"),
     *("objective", "iterations", "matches", "real_batch", "syn_batch", "distance", "augment"),
-    *("trajectory", "inner_epochs", "network_steps", "warm_up_epochs", *_TRAINING, "pool", "pool_epochs"),
+    *("trajectory", "inner_epochs", "network_steps", "warm_up_epochs", *TRAINING, "pool", "pool_epochs"),
     *("eval_at", "checkpoint_every"),
 )
 
@@ -29,7 +29,7 @@ def idle(config) -> dict[str, str]:
         fields["coreset_epochs"] = method
     if config.method == "whole":
         fields |= dict.fromkeys(("whole", "baseline"), method)
-    return fields | ({"eval_mix": "--eval-recipe dc"} if config.eval_recipe == "dc" else {})
+    return fields
 
 
 def _of_images(config):
@@ -40,12 +40,16 @@ def _of_images(config):
 
 
 def _of_networks(config):
+    training = () if config.pool else TRAINING  # a pool is trained by the same settings
     unused = {
-        "fresh": (*_TRAINING, "inner_epochs", "network_steps", "warm_up_epochs"),
+        "fresh": (*training, "inner_epochs", "network_steps", "warm_up_epochs"),
         "on_synthetic": ("network_steps", "warm_up_epochs"),
         "on_real": ("inner_epochs",),
     }[config.trajectory]
     fields = dict.fromkeys(unused, f"--trajectory {config.trajectory}")
-    if config.matches == 1 and config.trajectory != "fresh" and not config.warm_up_epochs:
-        fields |= dict.fromkeys((*_TRAINING, "inner_epochs", "network_steps"), "--matches 1")
+    if config.iterations == 1:
+        fields["warm_up_epochs"] = "--iterations 1"  # the first network has none
+    is_warm = config.warm_up_epochs and "warm_up_epochs" not in fields
+    if config.matches == 1 and not is_warm:
+        fields = dict.fromkeys((*training, "trajectory", "inner_epochs", "network_steps"), "--matches 1") | fields
     return fields | ({} if config.pool else {"pool_epochs": "--pool 0"})

@@ -9,6 +9,8 @@ from dcjax.sharding import replicate
 from experiments.build import Method, build, draw_size
 from experiments.config import Config
 
+_POOL_BYTES = 2**28
+
 
 class Keys(NamedTuple):
     """The run's randomness, all from one seed; a step folds in its iteration, so nothing of it is stored."""
@@ -60,7 +62,19 @@ def prepare(config: Config, data: dc.data.Dataset) -> Job:
             f"--ipc {config.ipc} with --factor {config.factor} starts from {_started_from(config)} real images of every class, "
             f"but the smallest has {smallest} to train on: lower one of them, or give --start noise."
         )
+    _check_pool(config, data)
     keys = Keys(*replicate(jax.random.split(jax.random.key(config.seed), 4)))
     job = Job(config, data, build(config, data), keys, draw=min(draw_size(config, data.num_classes), smallest))
     jax.eval_shape(job.initial_state if job.method.condenser else lambda _: job.method.net.init(keys.init), data.train)
     return job
+
+
+def _check_pool(config, data):
+    """Its weights are constants of the compiled programs."""
+    net = build(config, data).net
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(net.init, jax.random.key(0))))
+    if config.pool * size > _POOL_BYTES:
+        raise dc.InputError(
+            f"--pool {config.pool} asks for {config.pool * size / 2**20:.0f} MiB of weights, which become part of the compiled "
+            f"program: at most {_POOL_BYTES // size} such networks fit into {_POOL_BYTES // 2**20} MiB."
+        )

@@ -101,7 +101,7 @@ def _idc_i(dataset, ipc, network):
     }
     length = {"iterations": 10 if dataset == "digits" else 2000, "matches": 100, "real_batch": 64, "syn_batch": 128}
     comparing = absolute if dataset in _ABSOLUTE else squared
-    return comparing | networks | images | length | _idc_evaluation(dataset, ipc)
+    return comparing | networks | images | length | _idc_evaluation(dataset, ipc, factor=1)
 
 
 def _per_ipc(rate, ipc):
@@ -109,25 +109,21 @@ def _per_ipc(rate, ipc):
     return rate * ipc / 10
 
 
-def _idc_evaluation(dataset, ipc):
-    judged = {
-        "eval_recipe": "idc",
-        "eval_epochs": 1000,
-        "eval_augment": "idc_digits" if dataset in UNFLIPPED else "idc",
-    }
-    if dataset == "svhn_cropped" and ipc == 1:
-        return judged | {"eval_augment": "idc_digits_cutout"}
-    return judged | {"eval_mix": "cutmix"}
+def _idc_evaluation(dataset, ipc, factor):
+    """CutMix, but on MNIST cut into four, and on one whole image of SVHN, which has cutout in its place."""
+    augment, mix = "idc_digits" if dataset in UNFLIPPED else "idc", "cutmix"
+    if dataset == "svhn_cropped" and factor * ipc == 1:
+        augment, mix = "idc_digits_cutout", "none"
+    if dataset == "mnist" and factor > 1:
+        mix = "none"
+    return {"eval_recipe": "idc", "eval_epochs": 1000, "eval_augment": augment, "eval_mix": mix}
 
 
 def _idc(dataset, ipc, network):
     """IDC of images that are each cut into four; on MNIST, neither cutout nor CutMix."""
     own = _idc_i(dataset, ipc, network) | {"parameterization": "multi_formation", "factor": 2}
-    if dataset == "svhn_cropped":
-        return own | {"eval_augment": "idc_digits", "eval_mix": "cutmix"}
-    if dataset == "mnist":
-        return own | {"augment": "color_crop", "network_mix": "none", "eval_mix": "none"}
-    return own
+    own |= _idc_evaluation(dataset, ipc, factor=2)
+    return own | ({"augment": "color_crop", "network_mix": "none"} if dataset == "mnist" else {})
 
 
 _PRESETS = {"dc": _dc, "dsa": _dsa, "dm": _dm, "idc_i": _idc_i, "idc": _idc, "whole": _whole}

@@ -1,5 +1,6 @@
 """Coresets, comparisons and evaluations from the command line, on a few students of a tiny network."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ from experiments.ablation import ablation
 from experiments.build import build
 from experiments.command_line import command, parse
 from experiments.compare import compare
-from experiments.config import published
+from experiments.config import dump, load, published
 from experiments.endings import Diverged
 from experiments.evaluate import evaluate
 from experiments.job import prepare
@@ -172,7 +173,7 @@ def test_all_methods_of_a_comparison_are_judged_alike(monkeypatch):
     seen = []
     monkeypatch.setattr("experiments.grid.run", lambda words: seen.append(parse(words)))
     monkeypatch.setattr("experiments.grid._rows", lambda results: [])
-    monkeypatch.setattr("experiments.grid._result", lambda arguments: {})
+    monkeypatch.setattr("experiments.grid._result", lambda arguments: {"hardware": "here"})
     Path("runs/compare-mnist").mkdir(parents=True)
     compare(["--dataset", "mnist", "--ipc", "1", "--seeds", "0"])
     assert [config.method for config in seen] == list(METHODS)
@@ -180,25 +181,94 @@ def test_all_methods_of_a_comparison_are_judged_alike(monkeypatch):
     assert judged == {("dc", 1000, "dc_digits", "none")}
 
 
-def test_the_ablation_has_equal_bytes_and_steps():
+def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
+    words = [
+        "--method",
+        "idc",
+        "--network",
+        "mlp",
+        "--distance",
+        "squared_error",
+        "--iterations",
+        "1",
+        "--matches",
+        "3",
+    ]
+    words += ["--pool", "2", "--pool-epochs", "1", "--network-mix", "none", "--augment", "none"]
+    words += [
+        "--num-students",
+        "1",
+        "--eval-epochs",
+        "1",
+        "--eval-augment",
+        "none",
+        "--eval-mix",
+        "none",
+    ]  # quick to compile
+    run([*words, "--no-baseline", "--workdir", "run"])
+    made = dc.load_condensed(Path("run/condensed.npz"))
+    assert {name: x.shape for name, x in made.compact.items()} == {"image": (10, 1, 8, 8, 1)}
+    assert made.batch.image.shape == (10, 4, 8, 8, 1)
+    assert 0 <= made.compact["image"].min() < made.compact["image"].max() <= 1
+    decoder = {"name": "multi_formation", "arguments": {"ipc": 1, "factor": 2}, "image_space": "pixel"}
+    assert made.meta["decoder"] == decoder
+
+
+def cells_of_ablation(monkeypatch, words):
+    filled = []
+    monkeypatch.setattr("experiments.grid.fill", lambda place, cells, facts: filled.extend(cells))
+    ablation(words)
+    return filled
+
+
+def test_the_ablation_has_equal_bytes(monkeypatch):
     words = ["--dataset", "digits", "--seeds", "0", "--workdir", "here"]
-    passed = ["--network", "mlp", "--distance", "squared_error", "--iterations", "1", "--matches", "3"]
-    passed += ["--num-students", "1", "--eval-epochs", "1", "--pool", "2", "--pool-epochs", "1"]
-    ablation([*words, "--", *passed])
-    rows = json.loads(Path("here/comparison.json").read_text())["rows"]
+    cells = cells_of_ablation(monkeypatch, words)
     names = [f"{images}, {where}" for images in ("pixels", "multi_formation") for where in ("on_synthetic", "on_real")]
-    assert [row["method"] for row in rows] == names
-    sets = [dc.load_condensed(Path("here", f"{name.replace(', ', '-')}-0", "condensed.npz")) for name in names]
-    assert {sum(x.nbytes for x in each.compact.values()) for each in sets} == {4 * 10 * 64}
-    assert [each.batch.image.shape[1] for each in sets] == [1, 1, 4, 4]
-    assert all(0 <= each.compact["image"].min() < each.compact["image"].max() <= 1 for each in sets)
-    assert sets[3].meta["decoder"] == {
-        "name": "multi_formation",
-        "arguments": {"ipc": 1, "factor": 2},
-        "image_space": "pixel",
-    }
-    with pytest.raises(dc.InputError, match="--trajectory is the comparison's own to set"):
-        ablation([*words, "--", "--trajectory", "fresh"])
+    assert [cell.method for cell in cells] == names
+    digits = dc.data.load("digits")
+    for cell, images in zip(cells, [1, 1, 4, 4]):
+        job = prepare(parse(cell.arguments), digits)
+        syn = jax.eval_shape(job.initial_state, digits.train).syn
+        assert jax.tree.map(jnp.shape, syn) == {"image": (10, 1, 8, 8, 1)}
+        assert jax.eval_shape(job.decoded, syn).image.shape[:2] == (10, images)
+    for passed, message in [
+        (["--trajectory", "fresh"], "--trajectory is the comparison's own to set"),
+        (["--matches", "1"], "--matches 1 trains no network"),
+    ]:
+        with pytest.raises(dc.InputError, match=message):
+            ablation([*words, "--", *passed])
+
+
+@pytest.mark.parametrize(
+    ("ipc", "passed", "passes"),
+    [
+        (1, ["--network-steps=14", "--factor", "4"], [(10, 14), (160, None)]),
+        (1, ["--network-steps=15", "--factor", "4"], [(10, 15), (160, 5)]),
+        (10, ["--network-steps", "14"], [(100, 7), (400, 2)]),
+        (10, [], [(100, 4), (400, None)]),
+    ],
+)
+def test_the_ablation_trains_all_its_networks_for_as_many_steps(ipc, passed, passes, monkeypatch):
+    words = ["--dataset", "digits", "--ipc", str(ipc), "--seeds", "0", "--", *passed]
+    if None in dict(passes).values():
+        with pytest.raises(dc.InputError, match=r"A network cannot train for .* steps on .* condensed images"):
+            cells_of_ablation(monkeypatch, words)
+        return
+    found = [parse(cell.arguments) for cell in cells_of_ablation(monkeypatch, words)]
+    steps = {config.network_steps for config in found if config.trajectory == "on_real"}
+    condensed = [config.inner_epochs for config in found if config.trajectory == "on_synthetic"]
+    assert condensed == [count for _, count in passes]
+    assert {count * -(-images // 64) for images, count in passes} == steps
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_config_of_an_earlier_version_is_still_that_of_its_method(method):
+    config = parse(["--method", method, "--dataset", "mnist"])
+    later = {"objective", "trajectory", "parameterization", "eval_recipe", "pool", "network_augment"}
+    fields = {name: value for name, value in dump(config).items() if name not in later}
+    Path("config.json").write_text(json.dumps(fields))
+    assert load(Path("config.json")) == config
 
 
 def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
@@ -215,6 +285,16 @@ def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
     assert [(row["recipe"], row["augmented"], row["accuracy"]["condensed"]["case"]) for row in rows] == [
         ("dc", False, "mlp/dc plain/condensed")
     ]
+
+
+@pytest.mark.parametrize("recipe", ["dc", "idc"])
+def test_the_recipe_that_a_set_notes_is_the_one_it_was_judged_by(recipe):
+    words = ["--method", "random", *QUICK, "--no-baseline", "--eval-recipe", recipe, "--eval-mix", "cutmix"]
+    run([*words, "--workdir", "run"])
+    meta = dc.load_condensed(Path("run/condensed.npz")).meta
+    job = prepare(parse(words), dc.data.load("digits"))
+    name, noted = protocols.recipe("own", meta, "digits", None)
+    assert (name, noted._replace(phases=())) == ("own", job.method.recipe._replace(phases=()))
 
 
 @pytest.mark.parametrize("name", ["own", "dc", "dsa", "idc"])
@@ -257,6 +337,8 @@ def test_papers_numbers_go_with_the_papers_settings():
     [
         ("cifar10", 10, "idc", ("convolution_squared_error", 5e-3, 32, "color_crop_cutout", "cutmix", "idc", "cutmix")),
         ("cifar10", 1, "idc_i", ("convolution_squared_error", 5e-4, 32, "color_crop_cutout", "cutmix", "idc", "cutmix")),
+        ("cifar100", 1, "idc", ("convolution_squared_error", 5e-4, 32, "color_crop_cutout", "cutmix", "idc", "cutmix")),
+        ("fashion_mnist", 10, "idc", ("convolution_absolute_error", 1e-4 * (28 / 32) ** 2, 8, "color_crop_cutout", "cutmix", "idc", "cutmix")),
         ("mnist", 50, "idc", ("convolution_absolute_error", 5e-4, 8, "color_crop", "none", "idc_digits", "none")),
         ("mnist", 10, "idc_i", ("convolution_absolute_error", 1e-4, 8, "color_crop_cutout", "cutmix", "idc_digits", "cutmix")),
         ("svhn_cropped", 1, "idc_i", ("convolution_squared_error", 5e-4, 8, "color_crop_cutout", "cutmix", "idc_digits_cutout", "none")),
@@ -296,6 +378,8 @@ def test_networks_come_from_the_pool():
     first, again = (studying.pool(job, stop)["dense0"]["kernel"] for _ in range(2))
     assert (first == again).all()
     assert (first[0] != first[1]).any()
+    augmented = studying.pool(prepare(dataclasses.replace(job.config, network_augment="none"), job.data), stop)
+    assert (augmented["dense0"]["kernel"] != first).any()  # it is trained as --network-augment and the like say
     pooled = build(job.config, job.data, studying.pool(job, stop)).condenser
     real = job.data.sample(jax.random.key(0), 64)
     kernel = pooled.init(jax.random.key(1), real).point.params["dense0"]["kernel"]
@@ -310,7 +394,10 @@ def test_networks_come_from_the_pool():
         ("--method dc --factor 2 --parameterization pixels --bound 4", "--bound changes nothing with --parameterization pixels"),
         ("--method dm --network-rate 0.1", "--network-rate changes nothing with --trajectory fresh"),
         ("--method idc --inner-epochs 2", "--inner-epochs changes nothing with --trajectory on_real"),
-        ("--method dc --eval-mix cutmix", "--eval-mix changes nothing with --eval-recipe dc"),
+        ("--method dc --trajectory on_real", "--trajectory changes nothing with --matches 1"),
+        ("--method idc --warm-up-epochs 5", "--warm-up-epochs changes nothing with --iterations 1"),
+        ("--method idc --pool 5000", "--pool 5000 asks for 770 MiB of weights"),
+        ("--method dsa --parameterization multi_formation --factor 3", "--factor 3 does not divide images of 8 x 8"),
         ("--method dc --pool-epochs 3", "--pool-epochs changes nothing with --pool 0"),
         ("--method idc --factor 8", "cannot be cut into 8 cells"),
         ("--method idc --network mlp", "the network has none"),

@@ -49,8 +49,8 @@ def test_cells_begin_as_real_images_made_smaller(size):
     half = (size[0] // 2, size[1] // 2)
     for cell, (top, left) in enumerate([(0, 0), (0, half[1]), (half[0], 0), half]):
         for i in range(2):  # the cell is the outer index, so that decoding gives the real images in their order
-            small = jax.image.resize(image[:, 2 * cell + i], (2, *half, 1), "linear")
-            chex.assert_trees_all_close(start[:, i, top : top + half[0], left : left + half[1]], small, atol=1e-6)
+            small = image[:, 2 * cell + i, ::2, ::2]
+            chex.assert_trees_all_equal(start[:, i, top : top + half[0], left : left + half[1]], small)
 
 
 def test_a_factor_that_does_not_divide_is_filled_up_with_grey():
@@ -58,7 +58,10 @@ def test_a_factor_that_does_not_divide_is_filled_up_with_grey():
     cells = decoded(dc.multi_formation(1, 3), image)
     assert (cells[0, 0] == 0).all()
     assert cells[0, -1].max() == pytest.approx(0.5)
-    assert dc.from_mixed(3)(jax.random.key(0), REAL, 1).shape == (3, 1, 8, 8, 1)
+    mixed = dc.from_mixed(3)(jax.random.key(0), REAL, 1)[:, 0]
+    chex.assert_trees_all_equal(
+        mixed[:, 3:6, 6:], REAL.image[:, 5, (0, 2, 5)][:, :, (0, 4)]
+    )  # the last cell has two columns
 
 
 def test_all_scales_are_the_single_scales_after_each_other():
@@ -67,18 +70,23 @@ def test_all_scales_are_the_single_scales_after_each_other():
     chex.assert_trees_all_equal(decoded(dc.multi_scale_formation(2, 3), image), jnp.concatenate(expected, 1))
 
 
-@pytest.mark.parametrize("ipc", [1, 2, 5])
-@pytest.mark.parametrize("factor", [1, 2, 3])
-def test_a_bound_is_kept_and_used_as_far_as_it_goes(ipc, factor):
-    image = jax.random.uniform(jax.random.key(0), (1, ipc, 8, 8, 1))
-    for bound in range(max(factor**2, ipc), ipc * factor**2 + 2):
-        count = decoded(dc.bounded_formation(ipc, factor, bound), image).shape[1]
-        assert ipc <= count <= bound
-        assert bound - count < factor**2 - 1 or count == ipc * factor**2  # what is left is too little for one more
-    chex.assert_trees_all_equal(
-        decoded(dc.bounded_formation(ipc, factor, ipc * factor**2), image),
-        decoded(dc.multi_formation(ipc, factor), image),
-    )
+@pytest.mark.parametrize(
+    ("ipc", "factor", "bound", "groups"),  # groups as the published program makes them: (factor, images)
+    [
+        (1, 2, 4, [(1, 1)]),
+        (20, 3, 128, [(3, 12), (2, 3), (1, 5)]),
+        (32, 2, 128, [(2, 24), (1, 8)]),
+        (3, 2, 16, [(2, 3)]),
+    ],
+)
+def test_a_bounded_formation_cuts_as_many_as_the_published_one(ipc, factor, bound, groups):
+    image, start, expected = jax.random.uniform(jax.random.key(0), (1, ipc, 8, 8, 1)), 0, []
+    for f, count in groups:
+        expected.append(decoded(dc.multi_formation(count, f), image[:, start : start + count]))
+        start += count
+    found = decoded(dc.bounded_formation(ipc, factor, bound), image)
+    assert found.shape[1] <= bound
+    chex.assert_trees_all_equal(found, jnp.concatenate(expected, 1))
 
 
 def test_pixel_space_is_left_when_images_are_decoded():

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dcjax.base import Batch, InputError, Parameterization
 from dcjax.parameterizations._pixels import Start, class_labels, first_images, pixels
@@ -14,21 +15,35 @@ _GREY = 0.5  # what fills up a grid
 def from_mixed(factor: int) -> Start:
     """IDC's "mix": every cell of a `factor` x `factor` grid holds a real image of its own, made smaller.
 
-    What `multi_formation` decodes are then those images, upsampled. Where the factor does not divide the side, the last cells
-    are cut off at the edge. It takes `factor`^2 `ipc` real images of every class; at factor 1 it is `from_real`.
+    As published, an image is made smaller by leaving out rows and columns. What `multi_formation` decodes are then those images,
+    upsampled. Where the factor does not divide a side, the last cell is smaller. It takes `factor`^2 `ipc` real images of every
+    class; at factor 1 it is `from_real`.
     """
 
     def start(key, real, ipc):
         del key
         chosen = first_images(real, factor**2 * ipc, f"factor^2 ipc = {factor**2 * ipc}")
-        num_classes, _, *sides, channels = chosen.shape
-        height, width = (-(-side // factor) for side in sides)
-        small = jax.image.resize(chosen, (*chosen.shape[:2], height, width, channels), "linear")
-        grid = small.reshape(num_classes, factor, factor, ipc, height, width, channels)
-        image = grid.transpose(0, 3, 1, 4, 2, 5, 6).reshape(num_classes, ipc, factor * height, factor * width, channels)
-        return image[:, :, : sides[0], : sides[1]]
+        cells = chosen.reshape(chosen.shape[0], factor, factor, ipc, *chosen.shape[2:])
+        heights, widths = (_cell_sizes(side, factor) for side in chosen.shape[2:4])
+        rows = [
+            jnp.concatenate([_thinned(cells[:, i, j], height, width) for j, width in enumerate(widths)], 3)
+            for i, height in enumerate(heights)
+        ]
+        return jnp.concatenate(rows, 2)
 
     return start
+
+
+def _cell_sizes(side, factor):
+    """Along one side, as `_cut` cuts it."""
+    cell = -(-side // factor)
+    return [min(cell, side - i * cell) for i in range(factor)]
+
+
+def _thinned(image, height, width):
+    """Some rows and columns of images [K, M, H, W, C], evenly spaced from the first."""
+    rows, columns = (np.arange(count) * side // count for count, side in zip((height, width), image.shape[2:4]))
+    return image[:, :, rows][:, :, :, columns]
 
 
 def multi_formation(ipc: int, factor: int, start: Start | None = None) -> Parameterization:
@@ -54,7 +69,8 @@ def multi_scale_formation(ipc: int, factor: int, start: Start | None = None) -> 
 def bounded_formation(ipc: int, factor: int, bound: int, start: Start | None = None) -> Parameterization:
     """IDC's alternative where there would be too many: at most `bound` decoded images of each class.
 
-    From `factor` down, as many of the stored images are cut that finely as leave a place for each of the others.
+    From `factor` down, n = (places left - images left) // `f`^2 of the images left are cut into `f` x `f`, as published. That keeps
+    a place for every image, and an image that is cut does not use its own: some of the bound may stay empty.
 
     Args:
         ipc: stored images per class, at least 1.
@@ -70,7 +86,7 @@ def bounded_formation(ipc: int, factor: int, bound: int, start: Start | None = N
     groups, done, room = [], 0, bound  # room: decoded images that there is still place for
     for f in range(factor, 0, -1):
         left = ipc - done
-        count = left if f == 1 else min((room - left) // (f**2 - 1), left)
+        count = left if f == 1 else min((room - left) // f**2, left)
         groups.append((f, slice(done, done + count)))
         done, room = done + count, room - count * f**2
     return _formation(ipc, tuple(group for group in groups if group[1].start < group[1].stop), start)
