@@ -72,20 +72,13 @@ def _cells(wanted, place, passed, steps):
     """Every cell trains its networks for as many steps."""
     for images, trajectory in itertools.product(("pixels", "multi_formation"), ("on_synthetic", "on_real")):
         settings = _settings(wanted) | {"parameterization": images, "trajectory": trajectory}
-        words = [*grid.words_of(settings), "--no-baseline", *_without(passed, images, trajectory)]
+        idle = (*_NOT_OF.get(images, ()), *_NOT_OF.get(trajectory, ()))
+        words = [*grid.words_of(settings), "--no-baseline", *grid.without(passed, idle)]
         if trajectory == "on_synthetic":
             words += ["--inner-epochs", str(_passes(parse(words), steps))]
         for seed in wanted.seeds:
             own = {"seed": seed, "workdir": place / f"{images}-{trajectory}-{seed}"}
             yield grid.Cell(f"{images}, {trajectory}", wanted.ipc, [*words, *grid.words_of(own)])
-
-
-def _without(words, *cell):
-    """The words without the flags that would change nothing in a cell, and their values."""
-    left_out = {cli.flag(name) for part in cell for name in _NOT_OF.get(part, ())}
-    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
-    flags = [words[begin:end] for begin, end in itertools.pairwise(starts)]
-    return [word for flag in flags if flag[0].split("=")[0].replace("_", "-") not in left_out for word in flag]
 
 
 def _passes(config, steps):

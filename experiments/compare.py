@@ -3,7 +3,7 @@
 python -m experiments.compare --dataset digits --methods random,herding,dc,whole --ipc 1,10 --seeds 0,1,2
 python -m experiments.compare --dataset mnist --methods random,dc --eval-epochs 300 --eval-augment none -- --num-students 5
 
-What follows `--` goes to every `experiments.run`. Stopped, it goes on where it was when started again.
+What follows `--` goes to every `experiments.run` where it changes something. Stopped, it goes on where it was when started again.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from dcjax import InputError
 from experiments import cli, grid
 from experiments import config as configs
 from experiments.config import EVALUATION, Config
+from experiments.idle import idle_of
 from experiments.presets import METHODS
 
 _OWN = (*grid.OWN, *EVALUATION[1:])  # all but the number of students
@@ -65,15 +66,27 @@ def _evaluation(wanted):
     return {"eval_recipe": "dc", "eval_epochs": epochs, "eval_augment": wanted.eval_augment or own.eval_augment}
 
 
+def _idle(methods):
+    """Method -> flags that change nothing there, but do with another of the methods."""
+    idle = {method: idle_of(method) for method in methods}
+    nowhere = set.intersection(*idle.values())
+    return {method: names - nowhere for method, names in idle.items()}
+
+
 def _cells(wanted, place, passed):
     """The whole training set has no number of images per class."""
+    idle = _idle(wanted.methods)
     for method, ipc, seed in itertools.product(wanted.methods, wanted.ipc, wanted.seeds):
         is_whole = method == "whole"
         if is_whole and ipc != wanted.ipc[0]:
             continue
         settings = {"method": method, "dataset": wanted.dataset, "ipc": ipc, "seed": seed, **_evaluation(wanted)}
         settings |= {"eval_mix": "none", "workdir": place / f"{method}-{ipc}-{seed}"}
-        words = [*grid.words_of(settings), *([] if is_whole else ["--no-baseline"]), *passed]
+        words = [
+            *grid.words_of(settings),
+            *([] if is_whole else ["--no-baseline"]),
+            *grid.without(passed, idle[method]),
+        ]
         yield grid.Cell(method, None if is_whole else ipc, words)
 
 

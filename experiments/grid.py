@@ -4,6 +4,7 @@ import itertools
 import json
 import shlex
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,14 @@ def check_passed(words: list[str], own: tuple[str, ...]) -> None:
             raise InputError(
                 f"{name} is for a run by several processes, but a comparison is made by one: leave it out."
             )
+
+
+def without(words: list[str], names: Iterable[str]) -> list[str]:
+    """The words without these flags and their values: what would change nothing in a cell."""
+    left_out = {cli.flag(name) for name in names}
+    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
+    flags = [words[begin:end] for begin, end in itertools.pairwise(starts)]
+    return [word for flag in flags if flag[0].split("=")[0].replace("_", "-") not in left_out for word in flag]
 
 
 def words_of(settings: dict) -> list[str]:

@@ -17,16 +17,19 @@ def network_fields(network: str) -> tuple[str, ...]:
     return _CONVNET if network == "convnet" else ()
 
 
+def idle_of(method: str) -> set[str]:
+    """Fields that change nothing with a method, whatever the others are."""
+    chooses = method in CORESETS and method not in ("random", "whole")
+    return {*(_CONDENSING if method in CORESETS else ()), *(() if chooses else ("coreset_epochs",))}
+
+
 def idle(config) -> dict[str, str]:
     """Fields of such a config that change nothing -> why."""
     method = f"--method {config.method}"
     fields = dict.fromkeys(_CONVNET, f"--network {config.network}") if config.network != "convnet" else {}
-    if config.method in CORESETS:
-        fields |= dict.fromkeys(_CONDENSING, method)
-    else:
+    if config.method not in CORESETS:
         fields |= _of_images(config) | _of_networks(config)
-    if config.method not in CORESETS or config.method in ("random", "whole"):
-        fields["coreset_epochs"] = method
+    fields |= dict.fromkeys(idle_of(config.method), method)
     if config.method == "whole":
         fields |= dict.fromkeys(("whole", "baseline"), method)
     return fields

@@ -166,7 +166,23 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
     monkeypatch.setattr("experiments.grid.run", None)
     compare(words)
     with pytest.raises(dc.InputError, match="here/random-1-0 holds a run with other settings"):
-        compare([*words, "--coreset-epochs", "20", "--precision", "bfloat16"])
+        compare([*words, "--precision", "bfloat16"])
+    with pytest.raises(dc.InputError, match="--coreset-epochs changes nothing with --method random"):
+        compare([*words, "--coreset-epochs", "3"])
+
+
+def test_a_flag_goes_to_the_methods_that_it_changes_something_in(monkeypatch):
+    filled = []
+    monkeypatch.setattr("experiments.grid.fill", lambda place, cells, facts: filled.extend(cells))
+    passed = ["--coreset-epochs", "2", "--image-rate=0.3", "--num-students", "1"]
+    compare(["--methods", "random,herding,dc", "--ipc", "1", "--seeds", "0", "--", *passed])
+    found = {cell.method: parse(cell.arguments) for cell in filled}
+    assert {name: (each.coreset_epochs, each.image_rate) for name, each in found.items()} == {
+        "random": (20, 0.1),
+        "herding": (2, 0.1),
+        "dc": (20, 0.3),
+    }
+    assert {each.num_students for each in found.values()} == {1}
 
 
 def test_all_methods_of_a_comparison_are_judged_alike(monkeypatch):
