@@ -9,6 +9,7 @@ import optax
 
 import dcjax as dc
 from benchmarks.workload import Workload
+from dcjax import sharding
 from experiments.build import build, draw_size
 from experiments.config import Config
 from experiments.presets import preset
@@ -60,15 +61,17 @@ def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 
 
 def prepare(work: Workload) -> Callable[[], float]:
-    """A function that does the work once and gives its seconds."""
+    """A function that does the work once, on as many devices as `experiments.run` takes, and gives its seconds."""
     configure_jax(work.precision)
-    data = random_data(work)
-    run = {"students": students, "idc": idc}.get(work.kind, condensation)(work, data)
+    with sharding.across():
+        data = random_data(work).replicated()
+        run = {"students": students, "idc": idc}.get(work.kind, condensation)(work, data)
 
     def timed():
-        began = time.perf_counter()
-        run()
-        return time.perf_counter() - began
+        with sharding.across():
+            began = time.perf_counter()
+            run()
+            return time.perf_counter() - began
 
     return timed
 

@@ -1,10 +1,11 @@
-"""Several devices: what is computed class by class, or student by student, is divided among them.
+"""Several devices: classes, students and the mini-batches of a network in training are divided among them.
 
     with dcjax.sharding.across(4):
         state, metrics = run(key, state, data.train, t)
 
-Inside, JAX's ambient mesh has one axis. `over_devices` gives every device its share of a leading axis; everything else, the
-condensed data among it, is kept whole on every device, so that any part of the library works unchanged. With several processes
+Inside, JAX's ambient mesh has one axis. `over_devices` and `sum_over_devices` give every device its share of a leading axis;
+everything else, the condensed data among it, is kept whole on every device, so that any part of the library works unchanged. What
+is called on such a share is on one device, and divides nothing further. With several processes
 (`jax.distributed.initialize`) the mesh spans the devices of all, and every process makes the same calls.
 """
 
@@ -51,7 +52,7 @@ def over_devices(function: Callable) -> Callable:
 
     `function` maps arrays [K, ...] to arrays [K, ...], row by row, and is called on a part of the rows with all of `shared`;
     it must not close over arrays. Where K is no multiple of the number of devices, the last row is computed more than once
-    and the copies are left out.
+    and the copies are left out. A single row is left to all devices: what it does inside may be divided.
     """
     devices = device_count()
     if devices == 1:
@@ -59,6 +60,8 @@ def over_devices(function: Callable) -> Callable:
 
     def sharded(shared, *rows):
         count = jax.tree.leaves(rows)[0].shape[0]
+        if count == 1:
+            return function(shared, *rows)
         filled = np.minimum(np.arange(-(-count // devices) * devices), count - 1)
         if len(filled) > count:
             rows = jax.tree.map(lambda x: x[filled], rows)
@@ -67,6 +70,25 @@ def over_devices(function: Callable) -> Callable:
         return jax.tree.map(lambda x: x[:count], whole(out))
 
     return sharded
+
+
+def sum_over_devices(function: Callable) -> Callable:
+    """Divides the rows of `function(shared, *rows)`, a sum over rows, among the devices and adds up what they give.
+
+    `function` maps arrays [B, ...] to a tree of sums over B, and is called on a part of the rows with all of `shared`; it must
+    not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing.
+    """
+    if device_count() == 1:
+        return function
+
+    def of_part(shared, *rows):
+        return lax.psum(function(shared, *rows), _AXIS)
+
+    def summed(shared, *rows):
+        specs = (_WHOLE, *[_PART] * len(rows))
+        return jax.shard_map(of_part, in_specs=specs, out_specs=_WHOLE, check_vma=False)(shared, *rows)
+
+    return summed
 
 
 def whole(tree: Any) -> Any:

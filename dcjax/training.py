@@ -1,5 +1,6 @@
 """Training one network, and what it makes of a batch: what objectives, trajectories, coresets and evaluation share."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from jax import lax
 
 from dcjax.augment import identity, independent, no_mixing
 from dcjax.base import Array, Augmentation, Batch, Key, Loss, Mixing, Network, Params
+from dcjax.sharding import device_count, sum_over_devices
 
 _FORWARD_BATCH = 500  # images that only go forward, at a time, where memory and not the cache is the limit
 
@@ -51,26 +53,31 @@ def map_images(function: Callable[[Array], Any], image: Array) -> Any:
 
 
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
-    """The gradient in `params` of a mean `loss` over a flat batch, accumulated over micro-batches.
+    """The gradient in `params` of a mean `loss` over a flat batch, divided among the devices and into micro-batches.
 
     Exact up to rounding for networks that treat every image by itself (no batch norm). For a gradient that is to be
     differentiated again, take `jax.grad` of the loss instead: micro-batches would only store more.
     """
+    devices = device_count()
+    batch = pad_to(batch, -(-batch.image.shape[0] // devices) * devices)
+    total, weight = sum_over_devices(functools.partial(_weighted_gradient, loss))(params, batch)
+    return jax.tree.map(lambda t: t / jnp.maximum(weight, 1), total)  # a batch of padding alone has gradient 0
+
+
+def _weighted_gradient(loss, params, batch):
+    """The sum of the images' gradients, micro-batch by micro-batch, and how many images there are."""
     size = batch.image.shape[0]
-    micro = default_micro_batch()
-    if micro is None or size <= micro:
-        return jax.grad(loss)(params, batch)
+    micro = min(default_micro_batch() or size, size)
     count = round(size / micro)  # rather a little more than `micro` at a time than a last part that is mostly padding
     micro = -(-size // count)
-    batch = jax.tree.map(lambda x: x.reshape(count, micro, *x.shape[1:]), pad_to(batch, count * micro))
+    parts = jax.tree.map(lambda x: x.reshape(count, micro, *x.shape[1:]), pad_to(batch, count * micro))
 
     def accumulate(total, part):
         weight = part.label.sum()
         return jax.tree.map(lambda t, g: t + weight * g, total, jax.grad(loss)(params, part)), weight
 
-    total, weights = lax.scan(accumulate, jax.tree.map(jnp.zeros_like, params), batch)
-    count = jnp.maximum(weights.sum(), 1)  # a batch of padding alone has gradient 0
-    return jax.tree.map(lambda t: t / count, total)
+    total, weights = lax.scan(accumulate, jax.tree.map(jnp.zeros_like, params), parts)
+    return total, weights.sum()
 
 
 def fit(

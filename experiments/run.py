@@ -5,7 +5,9 @@ python -m experiments.run --method dc --dataset mnist --ipc 10 --workdir runs/dc
 python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 5
 """
 
+import contextlib
 import dataclasses
+import os
 import shlex
 import sys
 
@@ -26,6 +28,8 @@ from experiments.job import Job, Made, prepare
 from experiments.output import console, say
 from experiments.stop import StopRequest
 from experiments.studying import pool
+
+MOST_CPU_DEVICES = 8  # each keeps a copy of the data set, and there are seldom more than ten classes to divide
 
 
 def main(argv: list[str]) -> int:
@@ -85,10 +89,22 @@ def make(job: Job, directory: workdir.RunDirectory, stop: StopRequest) -> Made:
 
 
 def configure_jax(precision: str = "float32") -> None:
-    """Matrix products are as precise as asked for; compiled programs are kept on disk, so a second run starts at once."""
+    """A device for each core, matrix products as precise as asked for, and compiled programs kept on disk for the next run."""
+    _divide_cpu()
     jax.config.update("jax_default_matmul_precision", precision)
     jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _divide_cpu() -> None:
+    """Makes a CPU one device per core, unless JAX was told how many: cores that share every operation wait for each other's data."""
+    is_told = jax.config.jax_num_cpu_devices >= 0 or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not is_told:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        with contextlib.suppress(
+            RuntimeError
+        ):  # JAX is in use already, in a notebook say, and keeps the devices it has
+            jax.config.update("jax_num_cpu_devices", min(cores, MOST_CPU_DEVICES))
 
 
 if __name__ == "__main__":

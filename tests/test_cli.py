@@ -171,6 +171,14 @@ def test_an_unknown_flag_ends_a_real_process_with_one_line():
     assert err == "error: There is no flag --wdth: did you mean --width? All flags are listed by --help.\n"
 
 
+@pytest.mark.parametrize(("flags", "devices"), [("", None), ("--xla_force_host_platform_device_count=3", 3)])
+def test_a_cpu_is_one_device_per_core_unless_told_otherwise(flags, devices):
+    program = "from experiments.run import configure_jax; configure_jax(); import jax; print(jax.device_count())"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    found = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert int(found.stdout) == (devices or min(len(os.sched_getaffinity(0)), 8))
+
+
 def test_a_run_is_neither_overwritten_nor_resumed_as_another(whole_run, capsys):
     run = str(whole_run[0])
     assert "is not empty: give --resume to continue a run that is there" in fails(capsys, "--workdir", run)

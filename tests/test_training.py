@@ -9,6 +9,7 @@ from helpers import small_data, small_net
 
 import dcjax as dc
 from dcjax import training
+from dcjax.sharding import across
 
 
 @pytest.fixture(name="setting", scope="module")
@@ -38,6 +39,22 @@ def test_micro_batches_add_up_to_the_gradient(setting, size, monkeypatch):
     loss, params, batch = setting
     part = jax.tree.map(lambda x: x[:size], batch)
     ours = jax.jit(lambda p: training.batch_gradient(loss, p, part))(params)
+    chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 33])  # fewer images than devices, no multiple of them
+def test_a_batch_is_divided_among_devices(setting, size):
+    loss, params, batch = setting
+    part = jax.tree.map(lambda x: x[:size], batch)
+    seen = []
+
+    def counted(params, batch):
+        seen.append(batch.image.shape[0])
+        return loss(params, batch)
+
+    with across(4):
+        ours = jax.jit(lambda p: training.batch_gradient(counted, p, part))(params)
+    assert set(seen) == {-(-size // 4)}
     chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
 
 
