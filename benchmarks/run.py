@@ -18,7 +18,9 @@ from typing import Any
 from benchmarks import golden, growth, start, tables
 from benchmarks.compare import alone, compare
 from benchmarks.workload import PRECISIONS, Workload
+from dcjax import sharding
 from experiments.output import environment
+from experiments.run import configure_jax
 
 DEFAULT = {
     "step": (
@@ -34,8 +36,8 @@ DEFAULT = {
     ),
     # As much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs; about a thirtieth.
     "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
-    # A two-hundredth of 20 students: a tenth of the epochs and of the test images, for one.
-    "students": (Workload("students", students=1, epochs=100, test=1000),),
+    # A hundredth of 20 students: a tenth of the epochs and of the test images, for two.
+    "students": (Workload("students", students=2, epochs=100, test=1000),),
 }
 FULL = {
     "step": tuple(
@@ -51,7 +53,7 @@ FULL = {
         for ipc in (1, 10)
     ),
     "outer": (Workload("outer", ipc=10, epochs=45),),  # a tenth
-    "students": (Workload("students", students=1, epochs=1001, test=10_000),),  # a twentieth
+    "students": (Workload("students", students=2, epochs=1001, test=10_000),),  # a tenth
 }
 LARGE = Workload("step", "cifar10", ipc=50, classes=100)  # 5000 condensed and 25 600 real images in one step
 PARTS = (*DEFAULT, "start", "growth", "memory")
@@ -88,7 +90,9 @@ def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         yield "memory", {"name": LARGE.name, **alone(LARGE)}
     if "growth" in chosen.only:
         yield "growth", growth.measure()
-    facts = environment()
+    configure_jax()
+    with sharding.across():
+        facts = environment()
     yield "versions", facts["versions"] | ({} if chosen.against else {"torch": metadata.version("torch")})
     yield "hardware", facts["hardware"]
 

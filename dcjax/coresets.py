@@ -96,7 +96,9 @@ def k_means(seed: int) -> Selection:
 
 def features(net: Network, params: Params, split: Split) -> Array:
     """What the classifier sees of every image of a split, [T, D]."""
-    return map_images(lambda image: net.features(params, split.normalise(image)), split.image)
+    return map_images(
+        lambda shared, image: net.features(shared[0], shared[1].normalise(image)), (params, split), split.image
+    )
 
 
 class Memory(NamedTuple):
@@ -130,7 +132,7 @@ def study(net: Network, optimizer: optax.GradientTransformation, *, batch_size: 
 
     def step(memory, inputs):
         batch, indices = inputs
-        predicted = map_images(lambda image: net.apply(memory.params, image).argmax(-1), batch.image)
+        predicted = map_images(lambda params, image: net.apply(params, image).argmax(-1), memory.params, batch.image)
         correct = predicted == batch.label.argmax(-1)
         forgotten = memory.correct[indices] & ~correct
         updates, opt_state = optimizer.update(

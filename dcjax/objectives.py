@@ -52,7 +52,7 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity) -> 
     """
 
     def class_loss(params, syn, real):
-        target = map_images(lambda image: net.features(params, image), real.image).mean(0)
+        target = map_images(net.features, params, real.image).mean(0)
         return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
 
     return _class_by_class(class_loss, augment)

@@ -11,7 +11,7 @@ from jax import lax
 
 from dcjax.augment import identity, independent, no_mixing
 from dcjax.base import Array, Augmentation, Batch, Key, Loss, Mixing, Network, Params
-from dcjax.sharding import device_count, sum_over_devices
+from dcjax.sharding import device_count, over_devices, sum_over_devices
 
 _FORWARD_BATCH = 500  # images that only go forward, at a time, where memory and not the cache is the limit
 
@@ -39,17 +39,24 @@ def pad_to(batch: Batch, size: int) -> Batch:
 
 def default_micro_batch() -> int | None:
     """Images whose activations a CPU keeps in its cache; elsewhere a batch is taken whole."""
-    return 16 if jax.default_backend() == "cpu" else None
+    return 8 if jax.default_backend() == "cpu" else None
 
 
-def map_images(function: Callable[[Array], Any], image: Array) -> Any:
-    """`function(image)` for a flat batch [B, ...] of which it treats every image by itself, some at a time."""
-    total = image.shape[0]
-    size = min(default_micro_batch() or _FORWARD_BATCH, total)
-    count = -(-total // size)
-    padded = jnp.pad(image, [(0, count * size - total)] + [(0, 0)] * (image.ndim - 1))
-    out = lax.map(function, padded.reshape(count, size, *image.shape[1:]))
-    return jax.tree.map(lambda x: x.reshape(count * size, *x.shape[2:])[:total], out)
+def map_images(function: Callable[[Any, Array], Any], shared: Any, image: Array) -> Any:
+    """`function(shared, image)` for a flat batch [B, ...], divided among the devices and some images at a time on each.
+
+    The function treats every image by itself and does not close over arrays: what all images need is `shared`.
+    """
+
+    def on_one_device(shared, image):
+        total = image.shape[0]
+        size = min(default_micro_batch() or _FORWARD_BATCH, total)
+        count = -(-total // size)
+        padded = jnp.pad(image, [(0, count * size - total)] + [(0, 0)] * (image.ndim - 1))
+        out = lax.map(functools.partial(function, shared), padded.reshape(count, size, *image.shape[1:]))
+        return jax.tree.map(lambda x: x.reshape(count * size, *x.shape[2:])[:total], out)
+
+    return over_devices(on_one_device)(shared, image)
 
 
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
