@@ -42,6 +42,21 @@ def test_micro_batches_add_up_to_the_gradient(setting, size, monkeypatch):
     chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1, 11, 70])  # one that is not divided, no multiple of four, several micro-batches each
+def test_images_are_divided_among_devices_and_put_together_again(size):
+    seen = []
+
+    def scaled(scale, image):
+        seen.append(image.shape[0])
+        return scale * image.sum((1, 2, 3))
+
+    with across(4):
+        images = jnp.arange(size, dtype=jnp.float32).reshape(size, 1, 1, 1)
+        out = jax.jit(lambda x: training.map_images(scaled, jnp.array(2.0), x))(images)
+    assert out.tolist() == [2 * i for i in range(size)]
+    assert set(seen) == {min(-(-size // 4), training.default_micro_batch())}
+
+
 @pytest.mark.parametrize("size", [1, 33])  # fewer images than devices, no multiple of them
 def test_a_batch_is_divided_among_devices(setting, size):
     loss, params, batch = setting
