@@ -96,9 +96,7 @@ def k_means(seed: int) -> Selection:
 
 def features(net: Network, params: Params, split: Split) -> Array:
     """What the classifier sees of every image of a split, [T, D]."""
-    return map_images(
-        lambda shared, image: net.features(shared[0], shared[1].normalise(image)), (params, split), split.image
-    )
+    return map_images(lambda params, image: net.features(params, split.normalise(image)), params, split.image)
 
 
 class Memory(NamedTuple):

@@ -110,7 +110,5 @@ def _scores(student, shared, *rows):
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:
     """The share of a split's images that the network classifies correctly."""
-    predicted = map_images(
-        lambda shared, image: net.apply(shared[0], shared[1].normalise(image)).argmax(-1), (params, test), test.image
-    )
+    predicted = map_images(lambda params, x: net.apply(params, test.normalise(x)).argmax(-1), params, test.image)
     return (predicted == test.label).mean()

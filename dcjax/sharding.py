@@ -1,4 +1,4 @@
-"""Several devices: classes, students and the mini-batches of a network in training are divided among them.
+"""Several devices: classes and students are divided among them, on a CPU the mini-batches of a network in training too.
 
     with dcjax.sharding.across(4):
         state, metrics = run(key, state, data.train, t)
@@ -29,9 +29,10 @@ def across(count: int | None = None) -> AbstractContextManager:
     devices = jax.devices()
     count = len(devices) if count is None else count
     if not 1 <= count <= len(devices):
+        more = "; JAX_NUM_CPU_DEVICES makes a CPU as many as you like" if devices[0].platform == "cpu" else ""
         raise InputError(
             f"{count} devices are asked for, but JAX sees {len(devices)} ({devices[0].platform}): ask for 1 to {len(devices)}, "
-            "or all."
+            f"or all{more}."
         )
     if count < len(devices) and jax.process_count() > 1:
         raise InputError(f"{count} of {len(devices)} devices are asked for, but several processes use all of theirs.")

@@ -60,15 +60,23 @@ def map_images(function: Callable[[Any, Array], Any], shared: Any, image: Array)
 
 
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
-    """The gradient in `params` of a mean `loss` over a flat batch, divided among the devices and into micro-batches.
+    """The gradient in `params` of a mean `loss` over a flat batch, divided among the cores of a CPU and into micro-batches.
 
     Exact up to rounding for networks that treat every image by itself (no batch norm). For a gradient that is to be
     differentiated again, take `jax.grad` of the loss instead: micro-batches would only store more.
     """
-    devices = device_count()
-    batch = pad_to(batch, -(-batch.image.shape[0] // devices) * devices)
-    total, weight = sum_over_devices(functools.partial(_weighted_gradient, loss))(params, batch)
+    gradient = functools.partial(_weighted_gradient, loss)
+    if _cores_are_devices():
+        devices = device_count()
+        batch = pad_to(batch, -(-batch.image.shape[0] // devices) * devices)
+        gradient = sum_over_devices(gradient)
+    total, weight = gradient(params, batch)
     return jax.tree.map(lambda t: t / jnp.maximum(weight, 1), total)  # a batch of padding alone has gradient 0
+
+
+def _cores_are_devices():
+    """Devices that share their memory, and so add up a gradient at once; others, each step of training, take the whole batch each."""
+    return jax.default_backend() == "cpu" and jax.process_count() == 1
 
 
 def _weighted_gradient(loss, params, batch):

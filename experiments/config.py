@@ -140,7 +140,7 @@ class Config:
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """Of matrix products and convolutions on a GPU or TPU; a CPU always computes in float32."""
     devices: str = "all"
-    """Devices that share classes, students and mini-batches: all, or a number."""
+    """Devices that share the classes and the students: all, or a number."""
     coordinator: str | None = None
     """Where several processes meet: HOST:PORT of the first, or auto for the cluster's own (Slurm, Open MPI, TPU pods)."""
     num_processes: int | None = None

@@ -58,6 +58,7 @@ def main(argv: list[str]) -> int:
 def run(argv: list[str]) -> None:
     """Reads and checks everything before anything is written."""
     request = cli.read(Export, argv)
+    configure_jax()
     source = Path(request.run).expanduser()
     source = source / "condensed.npz" if source.is_dir() else source
     condensed = dc.load_condensed(source)

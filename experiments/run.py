@@ -29,6 +29,11 @@ from experiments.output import console, say
 from experiments.stop import StopRequest
 from experiments.studying import pool
 
+# XLA ends the process where the cores of a CPU are done with their shares, students say, over a minute apart.
+PATIENCE = {
+    "xla_cpu_collective_call_warn_stuck_timeout_seconds": 3600,
+    "xla_cpu_collective_call_terminate_timeout_seconds": 10**6,
+}
 MOST_CPU_DEVICES = 8  # each keeps a copy of the data set, and there are seldom more than ten classes to divide
 
 
@@ -98,13 +103,14 @@ def configure_jax(precision: str = "float32") -> None:
 
 def _divide_cpu() -> None:
     """Makes a CPU one device per core, unless JAX was told how many: cores that share every operation wait for each other's data."""
-    is_told = jax.config.jax_num_cpu_devices >= 0 or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not is_told:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        with contextlib.suppress(
-            RuntimeError
-        ):  # JAX is in use already, in a notebook say, and keeps the devices it has
-            jax.config.update("jax_num_cpu_devices", min(cores, MOST_CPU_DEVICES))
+    flags = os.environ.get("XLA_FLAGS", "")
+    patience = (f"--{flag}={seconds}" for flag, seconds in PATIENCE.items() if flag not in flags)
+    os.environ["XLA_FLAGS"] = " ".join([flags, *patience]).strip()
+    if jax.config.jax_num_cpu_devices >= 0 or "host_platform_device_count" in flags:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # in a notebook JAX is in use already, and keeps the devices it has
+        jax.config.update("jax_num_cpu_devices", min(cores, MOST_CPU_DEVICES))
 
 
 if __name__ == "__main__":

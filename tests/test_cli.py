@@ -83,6 +83,7 @@ def test_a_run_leaves_everything_one_needs(whole_run):
     again = configs.dump(parse([*argv[3:], "--workdir", result["config"]["workdir"]]))
     assert json.loads(json.dumps(again)) == result["config"]
     assert result["config"]["seed"] == 0
+    assert result["hardware"].startswith(f"{min(len(os.sched_getaffinity(0)), 8)} x cpu")
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["iteration"] for row in rows if "loss" in row] == list(range(1, 41))
     assert [row["iteration"] for row in rows if "accuracy" in row] == [20]
@@ -171,12 +172,18 @@ def test_an_unknown_flag_ends_a_real_process_with_one_line():
     assert err == "error: There is no flag --wdth: did you mean --width? All flags are listed by --help.\n"
 
 
-@pytest.mark.parametrize(("flags", "devices"), [("", None), ("--xla_force_host_platform_device_count=3", 3)])
-def test_a_cpu_is_one_device_per_core_unless_told_otherwise(flags, devices):
-    program = "from experiments.run import configure_jax; configure_jax(); import jax; print(jax.device_count())"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+@pytest.mark.parametrize(
+    "told", [{}, {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, {"JAX_NUM_CPU_DEVICES": "3"}]
+)
+def test_a_cpu_is_one_device_per_core_unless_told_otherwise(told):
+    """In `export`, which reads a set before anything else; the result of `run` names its hardware."""
+    program = "import jax; from experiments.export import main; main(['nothing', '--format', 'npz']); print(jax.device_count())"
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")
+    }
+    environment |= {"JAX_PLATFORMS": "cpu", **told}
     found = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
-    assert int(found.stdout) == (devices or min(len(os.sched_getaffinity(0)), 8))
+    assert int(found.stdout) == (3 if told else min(len(os.sched_getaffinity(0)), 8))
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_as_another(whole_run, capsys):
