@@ -75,7 +75,7 @@ def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
 
 
 def _cores_are_devices():
-    """Devices that share their memory, and so add up a gradient at once; others, each step of training, take the whole batch each."""
+    """Whether the devices share their memory. Others would send a gradient at every step of training: each takes the whole batch."""
     return jax.default_backend() == "cpu" and jax.process_count() == 1
 
 

@@ -177,13 +177,20 @@ def test_an_unknown_flag_ends_a_real_process_with_one_line():
 )
 def test_a_cpu_is_one_device_per_core_unless_told_otherwise(told):
     """In `export`, which reads a set before anything else; the result of `run` names its hardware."""
-    program = "import jax; from experiments.export import main; main(['nothing', '--format', 'npz']); print(jax.device_count())"
+    program = (
+        "import jax, os; from experiments.export import main; main(['nothing', '--format', 'npz']);"
+        "print(jax.device_count(), os.environ['XLA_FLAGS'])"
+    )
     environment = {
         name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")
     }
     environment |= {"JAX_PLATFORMS": "cpu", **told}
     found = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
-    assert int(found.stdout) == (3 if told else min(len(os.sched_getaffinity(0)), 8))
+    devices, *flags = found.stdout.split()
+    assert int(devices) == (3 if told else min(len(os.sched_getaffinity(0)), 8))
+    assert {"--xla_cpu_collective_call_terminate_timeout_seconds=1000000", *told.get("XLA_FLAGS", "").split()} < set(
+        flags
+    )
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_as_another(whole_run, capsys):

@@ -86,10 +86,11 @@ def test_each_device_computes_its_own_rows_only():
 def test_a_single_row_is_divided_inside():
     with across(4):
 
+        def rows_seen(shared, x):
+            return jnp.full(x.shape[0], x.shape[0]) + shared
+
         def of_row(shared, x):
-            return over_devices(lambda shared, parts: shared + jnp.full(parts.shape[0], parts.shape[0]))(shared, x[0])[
-                None
-            ]
+            return over_devices(rows_seen)(shared, x[0])[None]
 
         out = jax.jit(lambda x: over_devices(of_row)(jnp.array(0), x))(jnp.arange(8).reshape(1, 8))
     assert out.tolist() == [[2] * 8]

@@ -32,10 +32,11 @@ def recipe(name: str, augmented: bool) -> str:
 
 
 def accuracy(score: dict | None) -> str:
-    """Percent, mean and (where it is known) deviation; nothing for nothing."""
+    """Percent, mean and (where it is known, and of more than one student) deviation; nothing for nothing."""
     if not score:
         return ""
-    return f"{score['mean']:.1f}" + (f" ± {score['std']:.1f}" if "std" in score else "")
+    is_spread = "std" in score and score.get("students") != 1
+    return f"{score['mean']:.1f}" + (f" ± {score['std']:.1f}" if is_spread else "")
 
 
 def signed(value: float) -> str:
