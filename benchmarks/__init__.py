@@ -1,1 +1,1 @@
-"""What dcjax costs, side by side with a PyTorch peer and with the machine's own limit."""
+"""Measures what dcjax costs, side by side with a PyTorch peer and with the machine's own limit."""

@@ -13,7 +13,7 @@ from statistics import median
 from benchmarks.workload import Workload, gigaflops
 
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}  # no page faults of large temporaries
-SHARED = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.4"}  # of a GPU: the peer needs some too
+SHARED = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.4"}  # of a GPU's memory, since the peer needs some too
 SIDES = {"ours": ("ours", SHARED), "peer": ("peer", {}), "tuned": ("peer", TUNED)}
 
 
@@ -39,7 +39,7 @@ class Worker:
         self._process.stdin.flush()
 
     def run(self) -> dict:
-        """Does the work once: seconds, peak bytes and, on our side, the rate of a large matrix product just after."""
+        """Does the work once and gives seconds, peak bytes and, on our side, the rate of a large matrix product just after."""
         self.begin()
         return self.answer()
 
@@ -48,7 +48,7 @@ class Worker:
         self._process.wait()
 
     def answer(self) -> dict:
-        """What the earliest work without an answer took."""
+        """Waits for the earliest work without an answer, and gives what it took."""
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"{' '.join(self._process.args)} ended: its error is above.")
@@ -57,7 +57,7 @@ class Worker:
 
 @contextmanager
 def warm(workers: dict[str, Worker]) -> Iterator[None]:
-    """Workers that have started and warmed up beside each other, and end with the block."""
+    """Waits until workers have started and warmed up beside each other, and ends them with the block."""
     try:
         for worker in workers.values():
             worker.answer()
@@ -68,7 +68,7 @@ def warm(workers: dict[str, Worker]) -> Iterator[None]:
 
 
 def alone(work: Workload) -> dict:
-    """Our side does the work once, compiling it included: seconds and peak memory."""
+    """Does the work once on our side, compiling it included, and gives seconds and peak memory."""
     worker = Worker("ours", work)
     try:
         found = worker.answer()
@@ -78,7 +78,7 @@ def alone(work: Workload) -> dict:
 
 
 def compare(work: Workload, seconds: float, against: Path | None = None) -> dict:
-    """Every side does the work in turn, for about so many seconds: twice at least and five times at most.
+    """Lets every side do the work in turn, for about so many seconds: twice at least and five times at most.
 
     The sides are ours and the two peers, or ours and another checkout of this repository.
     """
@@ -98,7 +98,7 @@ def compare(work: Workload, seconds: float, against: Path | None = None) -> dict
 
 
 def summarise(work: Workload, answers: dict[str, list[dict]]) -> dict:
-    """Medians, ratios (of every round, then their median) and rates. Spreads are the least and the greatest."""
+    """Computes medians, ratios (of every round, then their median) and rates. Spreads are the least and the greatest."""
     seconds = {side: [answer["seconds"] for answer in found] for side, found in answers.items()}
     row = {"name": work.name, "gflop": round(gigaflops(work), 1), "rounds": len(seconds["ours"])}
     for side, values in seconds.items():

@@ -1,4 +1,4 @@
-"""Before anything is timed, both sides give the published values, and each other's image gradients at a width that is timed.
+"""Checks, before anything is timed, that both sides give the published values, and each other's image gradients at a width that is timed.
 
 The golden values are of a narrow network, which takes other convolutions than a wide one does.
 `python -m benchmarks.golden ours|peer` prints one side's deviation from the published values.
@@ -18,13 +18,13 @@ DISTANCES = ("layerwise_cosine", "idc_mse", "idc_l1")  # of DC and IDC, by the n
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 TOLERANCE = 1e-4  # relative, as in the tests
 ONE_RELU = (
-    1e-2  # the same where the input of a ReLU may be zero within rounding: all images of its class jump by some 1e-3
+    1e-2  # relative, where the input of a ReLU is zero within rounding: all images of its class jump by some 1e-3
 )
 WIDE = 32
 
 
 def wide() -> dict[str, np.ndarray]:
-    """Random weights and images in the golden layout, with more real images than one micro-batch holds."""
+    """Draws random weights and images in the golden layout, with more real images than one micro-batch holds."""
     generator = np.random.default_rng(0)
     kernels = {f"conv{i}_kernel": (3, 3, 1 if i == 0 else WIDE, WIDE) for i in range(3)}
     vectors = {f"{layer}{i}_bias": (WIDE,) for layer in ("conv", "norm") for i in range(3)}
@@ -41,7 +41,6 @@ def ours(arrays: dict[str, np.ndarray], precision: str, distance: str) -> tuple[
 
     import dcjax as dc
     from dcjax.parameterizations import class_labels
-    from dcjax.trajectories import AgedPoint
 
     jax.config.update("jax_default_matmul_precision", precision)
     params = {}
@@ -60,7 +59,7 @@ def ours(arrays: dict[str, np.ndarray], precision: str, distance: str) -> tuple[
     loss = dc.gradient_matching(net, distance=distances[distance]).loss
 
     def of_images(image):
-        return loss(jax.random.key(0), (), AgedPoint(params, np.int32(0)), syn._replace(image=image), real)[0]
+        return loss(jax.random.key(0), (), dc.Point(params), syn._replace(image=image), real)[0]
 
     value, gradient = jax.jit(jax.value_and_grad(of_images))(syn.image)
     return float(value), np.asarray(gradient)
@@ -103,7 +102,7 @@ SIDES: dict[str, Callable] = {"ours": ours, "peer": peer}
 
 
 def check(side: str, precision: str = "float32") -> float:
-    """The largest relative deviation from the published values."""
+    """Computes the largest relative deviation from the published values."""
     worst = 0.0
     for file in FILES:
         with np.load(GOLDEN / f"{file}.npz") as stored:
@@ -115,7 +114,7 @@ def check(side: str, precision: str = "float32") -> float:
 
 
 def check_in_processes(sides: tuple[str, ...]) -> dict[str, float]:
-    """Deviations from the published values and, at a width that is timed, from ours; ends the program if one is too large.
+    """Gives deviations from the published values and, at a width that is timed, from ours; ends the program if one is too large.
 
     Each side works in a process of its own, so that no two frameworks share a device.
     """
@@ -143,7 +142,7 @@ def _deviation(found, expected):
 
 
 def _of_median_image(found, expected):
-    """Relative deviation of the image gradients [K, M, H, W, C]."""
+    """Computes the median over images of the relative deviation of gradients [K, M, H, W, C]."""
     deviation, size = (np.square(x).sum(axis=(2, 3, 4)) for x in (found - expected, expected))
     return float(np.median(np.sqrt(deviation / size)))
 

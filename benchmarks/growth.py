@@ -1,4 +1,4 @@
-"""How the cost of a step grows with the work: the exponent between a small step and one that is larger in one respect."""
+"""Measures how the cost of a step grows with the work: the exponent between a small step and one that is larger in one respect."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ TURNS = 3
 
 
 def measure() -> list[dict]:
-    """For each respect: the two sizes, their medians, the exponent of the time and that of the number of operations."""
+    """Gives for each respect the two sizes, their median seconds, and the exponents of the time and of the operations."""
     works = {"base": BASE} | {name: dataclasses.replace(BASE, **{name: size}) for name, size in GROWN.items()}
     clocks = {name: ours.prepare(work) for name, work in works.items()}
     turns = [{name: clock() for name, clock in clocks.items()} for _ in range(TURNS + 1)][1:]  # the first compiles
@@ -31,5 +31,5 @@ def measure() -> list[dict]:
 
 
 def _exponent(small, large, cost_of_small, cost_of_large):
-    """p, where cost goes as size to the power p."""
+    """Computes p, where cost goes as size to the power p."""
     return round(math.log(cost_of_large / cost_of_small) / math.log(large / small), 2)

@@ -1,4 +1,4 @@
-"""The work in dcjax, through the same functions that users call."""
+"""Does the work in dcjax, through the same functions that users call."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,14 @@ import optax
 
 import dcjax as dc
 from benchmarks.workload import Workload
-from dcjax import sharding
-from experiments.build import build, draw_size
-from experiments.config import Config
-from experiments.presets import preset
-from experiments.run import configure_jax
+from dcjax import backend, sharding
+from experiments.pipeline.job import prepare as prepared
+from experiments.pipeline.machine import configure_jax
+from experiments.settings.settings import defaults
 
 
 def random_data(work: Workload) -> dc.data.Dataset:
-    """Noise in a dataset's shape."""
+    """Makes a dataset of noise in the shape of a real one."""
     generator = np.random.default_rng(0)
 
     def split(count):
@@ -28,28 +27,29 @@ def random_data(work: Workload) -> dc.data.Dataset:
 
 
 def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
-    """One outer iteration from the same state every time."""
+    """Gives a function that does one outer iteration, from the same state every time."""
     net = dc.network(dc.networks.ConvNet(work.classes, work.width), work.image_shape)
     if work.kind == "outer":
         trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=work.epochs, restart_every=max(work.matches, 2))
     else:
         trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=0, restart_every=1)
     method = dc.condenser(dc.pixels(work.ipc), dc.gradient_matching(net), trajectory, optax.sgd(0.1, momentum=0.5))
+    source = dc.source(data.train, real_per_class=work.real)
     init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
-    state = jax.jit(lambda real: method.init(init_key, real.sample(draw_key, work.real)))(data.train)
-    run = dc.iteration(method, steps=work.matches, real_per_class=work.real)
-    return lambda: jax.block_until_ready(run(key, state, data.train, np.int32(0)))
+    state = jax.jit(lambda source: method.init(init_key, source.draw(draw_key)))(source)
+    run = dc.iteration(method, steps=work.matches)
+    return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
 
 
 def idc(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
-    """One step of the published settings, as `experiments.run` makes it, from the same state every time."""
+    """Gives a function that does one step of the published settings as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "network_steps": work.network_steps, "real_batch": work.real}
-    config = Config(**preset("idc", work.shape, work.ipc) | sizes)
-    method, draw = build(config, data).condenser, draw_size(config, data.num_classes)
+    job = prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data)
+    source = dc.source(data.train, real_per_class=job.draw)
     init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
-    state = jax.jit(lambda real: method.init(init_key, real.sample(draw_key, draw)))(data.train)
-    run = dc.iteration(method, steps=1, real_per_class=draw)
-    return lambda: jax.block_until_ready(run(key, state, data.train, np.int32(0)))
+    state = jax.jit(lambda source: job.method.condenser.init(init_key, source.draw(draw_key)))(source)
+    run = dc.iteration(job.method.condenser, steps=1)
+    return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
 
 
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
@@ -61,7 +61,7 @@ def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 
 
 def prepare(work: Workload) -> Callable[[], float]:
-    """A function that does the work once, on as many devices as `experiments.run` takes, and gives its seconds."""
+    """Gives a function that does the work once, on as many devices as `experiments.run` takes, and gives its seconds."""
     configure_jax(work.precision)
     with sharding.across():
         data = random_data(work).replicated()
@@ -77,8 +77,8 @@ def prepare(work: Workload) -> Callable[[], float]:
 
 
 def matmul() -> Callable[[], float]:
-    """The machine's own limit: a large float32 product; gives its rate in GFLOP/s."""
-    size, repeats = (2048, 4) if jax.default_backend() == "cpu" else (8192, 10)
+    """Gives a function that measures the machine's own limit: the rate of a large float32 product, in GFLOP/s."""
+    size, repeats = (2048, 4) if backend.current().platform == "cpu" else (8192, 10)
     a, b = (jax.random.normal(key, (size, size)) for key in jax.random.split(jax.random.key(1)))
     product = jax.jit(lambda a, b: a @ b)
 

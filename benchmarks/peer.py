@@ -1,8 +1,8 @@
-"""The same work in PyTorch, organised as the published code of DC is (Zhao et al. 2021), as the peer that is timed.
+"""Does the same work in PyTorch, organised as the published code of DC is (Zhao et al. 2021): the peer that is timed.
 
-Classes one after another, two `autograd.grad` calls for each and one backward pass through all of them; real images kept as
-normalised floats and chosen by a permutation; inner training and students through data loaders; digits augmented image by
-image on the host. Written for these benchmarks; `benchmarks.golden` checks its loss and image gradient before it is timed.
+Classes come one after another, with two `autograd.grad` calls for each and one backward pass through all of them; real images are
+normalised floats, chosen by a permutation; inner training and students use data loaders; digits are augmented image by image on the
+host. Written for these benchmarks; `benchmarks.golden` checks its loss and image gradient before it is timed.
 """
 
 import time
@@ -41,7 +41,7 @@ class ConvNet(nn.Module):
 
 
 def filterwise_cosine(gradients: list[torch.Tensor], targets: list[torch.Tensor]) -> torch.Tensor:
-    """DC's distance: 1 - cosine for every output unit of every layer; vectors count nothing."""
+    """Computes DC's distance: 1 - cosine for every output unit of every layer; vectors count nothing."""
     total = torch.zeros((), device=DEVICE)
     for ours, real in zip(gradients, targets):
         if ours.dim() > 1:
@@ -54,7 +54,7 @@ def filterwise_cosine(gradients: list[torch.Tensor], targets: list[torch.Tensor]
 def matching_loss(
     net: nn.Module, syn: list[torch.Tensor], real: list[torch.Tensor], distance: Callable = filterwise_cosine
 ) -> torch.Tensor:
-    """Sum over classes; `syn[k]` and `real[k]` are the images of class k, NCHW."""
+    """Sums the distances of all classes; `syn[k]` and `real[k]` are the images of class k, NCHW."""
     total = torch.zeros((), device=DEVICE)
     for label, (syn_class, real_class) in enumerate(zip(syn, real)):
         total = total + class_loss(net, label, syn_class, real_class, distance)
@@ -62,7 +62,7 @@ def matching_loss(
 
 
 def class_loss(net: nn.Module, label: int, syn: torch.Tensor, real: torch.Tensor, distance: Callable) -> torch.Tensor:
-    """The distance of the two gradients of one class."""
+    """Computes the distance of the two gradients of one class."""
     criterion, params = nn.CrossEntropyLoss(), list(net.parameters())
 
     def gradient(image, create_graph):
@@ -114,7 +114,7 @@ def new_net(work: Workload) -> nn.Module:
 
 
 def train_epoch(net, optimizer, images, labels, augment: Callable = lambda image: image) -> None:
-    """One pass in reshuffled batches of 256, keeping count of loss and hits on the host."""
+    """Trains for one pass in reshuffled batches of 256, keeping count of loss and hits on the host."""
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, labels), batch_size=256, shuffle=True)
     criterion, total, hits = nn.CrossEntropyLoss(), 0.0, 0
     for image, label in loader:
@@ -133,7 +133,7 @@ def random_images(count: int, work: Workload) -> torch.Tensor:
 
 
 def train_students(work: Workload) -> Callable[[], None]:
-    """Students one after another: SGD with momentum and weight decay, then the accuracy on the test images."""
+    """Gives a function that trains students one after another by SGD with momentum and weight decay, and tests each."""
     images, test = random_images(work.classes * work.ipc, work), random_images(work.test, work)
     labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(work.ipc)
 
@@ -151,13 +151,13 @@ def train_students(work: Workload) -> Callable[[], None]:
 
 
 def set_precision(precision: str) -> None:
-    """PyTorch's own defaults mix: TF32 for convolutions, float32 for matrix products."""
+    """Sets one precision for everything: PyTorch's defaults mix TF32 for convolutions with float32 for matrix products."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
 def prepare(work: Workload) -> Callable[[], float]:
-    """A function that does the work once and gives its seconds."""
-    from benchmarks import peer_idc  # stands on what is above
+    """Gives a function that does the work once and gives its seconds."""
+    from benchmarks import peer_idc  # imports this module
 
     set_precision(work.precision)
     if work.kind == "students":

@@ -1,4 +1,4 @@
-"""The peer's augmentation of digits: image by image on the host, as the published evaluation does it."""
+"""Augments digits for the peer: image by image on the host, as the published evaluation does."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def augment_digits(images: torch.Tensor) -> torch.Tensor:
-    """One of crop, scale and rotate for every image, one image after another on the host."""
+    """Crops, scales or rotates every image, one image after another on the host."""
     out = images.cpu().clone()
     fill = out.mean().item()
     channel_means = out.mean((0, 2, 3))

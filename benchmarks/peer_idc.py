@@ -1,7 +1,7 @@
-"""IDC's step in PyTorch, organised as the published code is (Kim et al. 2022): the peer of the kind `idc`.
+"""Does IDC's step in PyTorch, organised as the published code is (Kim et al. 2022): the peer of the kind `idc`.
 
-For one class after another: decode, augment real and condensed images together, two gradients, and a step of the images. Then
-the network trains on real images in batches of 64. On digits, without cutout and CutMix, as published.
+Each class in turn decodes its images, augments them together with real ones, takes two gradients and makes a step of the images.
+Then the network trains on real images in batches of 64. MNIST has neither cutout nor CutMix, as published.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ class Condensation:
 
 
 def decode(image: torch.Tensor) -> torch.Tensor:
-    """[M, C, H, W] -> [FACTOR^2 M, C, H, W]."""
+    """Cuts images [M, C, H, W] into cells and enlarges them, [FACTOR^2 M, C, H, W]."""
     size = image.shape[-1]
     cell = size // FACTOR
     cells = [image[..., i : i + cell, j : j + cell] for i in range(0, size, cell) for j in range(0, size, cell)]
@@ -61,7 +61,7 @@ def decode(image: torch.Tensor) -> torch.Tensor:
 
 
 def augment(image: torch.Tensor, shared: bool, cut: bool = False) -> torch.Tensor:
-    """Brightness, saturation, contrast and crop, then cutout if asked for; draws for the batch or for each image."""
+    """Changes brightness, saturation, contrast and crop, then cuts out if asked to; draws for the batch or for each image."""
     count = 1 if shared else len(image)
 
     def draw():
@@ -94,7 +94,7 @@ def _hole(size):
 
 
 def cutmix(image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """The images with a box of others, the others' labels, and the share that is left of the first."""
+    """Gives the images with a box of others, the others' labels, and the share that is left of the first."""
     size, order = image.shape[-1], torch.randperm(len(image), device=DEVICE)
     half = int(size * np.sqrt(np.random.beta(1, 1))) // 2
     centre = np.random.randint(0, size, 2)
@@ -105,10 +105,10 @@ def cutmix(image: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torc
 
 
 def absolute_error(gradients: list[torch.Tensor], targets: list[torch.Tensor]) -> torch.Tensor:
-    """Of convolution kernels alone."""
+    """Computes the absolute error of convolution kernels alone."""
     return sum((a - b).abs().sum() for a, b in zip(gradients, targets) if a.dim() == 4)
 
 
 def squared_error(gradients: list[torch.Tensor], targets: list[torch.Tensor]) -> torch.Tensor:
-    """Of convolution kernels alone."""
+    """Computes the squared error of convolution kernels alone."""
     return sum((a - b).square().sum() for a, b in zip(gradients, targets) if a.dim() == 4)

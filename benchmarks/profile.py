@@ -1,7 +1,7 @@
-"""Where the time of a gradient goes: `python -m benchmarks.profile [WIDTH [BATCH]]` times the parts of one micro-batch alone.
+"""Measures where the time of a gradient goes: `python -m benchmarks.profile [WIDTH [BATCH]]` times the parts of one micro-batch alone.
 
-The parts of one real micro-batch's gradient (ConvNet, MNIST's shape), each compiled by itself and timed in turn with the
-others: medians, share of the whole, and GFLOP/s by the operations of the direct algorithm.
+The parts of one real micro-batch's gradient (ConvNet, MNIST's shape) are each compiled alone and timed in turn. The table has
+their medians, their share of the whole, and GFLOP/s by the operations of the direct algorithm.
 """
 
 import functools
@@ -17,16 +17,17 @@ from jax import lax
 import dcjax as dc
 from benchmarks import tables
 from benchmarks.ours import matmul
+from dcjax import backend
 from dcjax.convolution import convolve
 from dcjax.networks import ACTIVATIONS, NORMS, POOLINGS
-from dcjax.training import cross_entropy, default_micro_batch
-from experiments.run import configure_jax
+from dcjax.training import cross_entropy
+from experiments.pipeline.machine import configure_jax
 
 TURNS, CALLS = 5, 20
 
 
 def parts(width: int, batch: int) -> dict[str, tuple]:
-    """Name -> (function, its arguments, operations of the direct algorithm)."""
+    """Maps the name of a part to (function, its arguments, operations of the direct algorithm)."""
     key = jax.random.key(0)
     found = {}
     for layer, (size, channels, padding) in enumerate([(28, 1, 3), (16, width, 1), (8, width, 1)]):
@@ -67,7 +68,7 @@ def whole_gradient(width: int, batch: int) -> tuple:
 
 
 def timed(function: Callable, args: tuple) -> Callable[[], float]:
-    """Seconds of one call among many in a compiled loop, as in a step: buffers are made once, and stay in the cache."""
+    """Gives a clock of one call among many in a compiled loop, as in a step: buffers are made once, and stay in the cache."""
 
     @jax.jit
     def loop(args):
@@ -92,7 +93,7 @@ def timed(function: Callable, args: tuple) -> Callable[[], float]:
 
 def main(width: int = 128, batch: int | None = None) -> None:
     configure_jax()
-    batch = batch or default_micro_batch() or 256
+    batch = batch or backend.current().micro_batch or 256
     described = {**parts(width, batch), "whole gradient": whole_gradient(width, batch)}
     clocks = {name: timed(function, args) for name, (function, args, _) in described.items()}
     turns = [{name: clock() for name, clock in clocks.items()} for _ in range(TURNS + 1)][1:]  # the first compiles

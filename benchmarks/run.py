@@ -19,8 +19,7 @@ from benchmarks import golden, growth, start, tables
 from benchmarks.compare import alone, compare
 from benchmarks.workload import PRECISIONS, Workload
 from dcjax import sharding
-from experiments.output import environment
-from experiments.run import configure_jax
+from experiments.pipeline.machine import configure_jax, environment
 
 DEFAULT = {
     "step": (
@@ -34,7 +33,7 @@ DEFAULT = {
         Workload("idc", "mnist", 32, real=64, network_steps=8),
         Workload("idc", "cifar10", 32, real=64, network_steps=32),
     ),
-    # As much matching beside as much inner training as in 10 matches of 256 real images and 450 epochs; about a thirtieth.
+    # Matching and inner training have the shares that they have in 10 matches of 256 real images and 450 epochs; about a thirtieth.
     "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
     # A hundredth of 20 students: a tenth of the epochs and of the test images, for two.
     "students": (Workload("students", students=2, epochs=100, test=1000),),
@@ -78,7 +77,7 @@ def main(argv: list[str]) -> None:
 
 
 def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
-    """One part of the result after another: its name and what was found."""
+    """Yields the name of each part of the result, and what was found."""
     yield "golden", golden.check_in_processes(("ours",) if chosen.against else ("ours", "peer"))
     for part, works in (FULL if chosen.full else DEFAULT).items():
         for work in works if part in chosen.only else ():
@@ -99,11 +98,11 @@ def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts (all but memory)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts to run (all but memory)")
     parser.add_argument("--full", action="store_true", help="larger slices of the same work; about two hours")
-    parser.add_argument("--seconds", type=float, default=6, help="of turns for each workload, two turns at least (6)")
+    parser.add_argument("--seconds", type=float, default=6, help="seconds for each workload, two turns at least (6)")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of both sides, on a GPU (float32)"
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="precision of both sides on a GPU (float32)"
     )
     parser.add_argument("--against", type=Path, help="another checkout of this repository, instead of the peer")
     parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")

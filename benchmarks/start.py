@@ -1,4 +1,4 @@
-"""From the command to the first step: cold, and with what an earlier run left on disk."""
+"""Measures the time from a command to its first step: cold, and with what an earlier run left on disk."""
 
 import os
 import subprocess
@@ -12,14 +12,14 @@ from benchmarks.workload import Workload
 
 
 def first_step(side: str, cache: str) -> float:
-    """Seconds from the start of a process to the end of its first step, with all of an MNIST-sized set loaded."""
+    """Measures the seconds from the start of a process to the end of its first step, with all of an MNIST-sized set loaded."""
     began = time.perf_counter()
     with warm({side: Worker(side, Workload("start", width=32), {"DCJAX_CACHE": cache})}):
         return time.perf_counter() - began
 
 
 def first_iteration(cache: str) -> float:
-    """Seconds from typing the default command to the end of its first iteration."""
+    """Measures the seconds from typing the default command to the end of its first iteration."""
     with tempfile.TemporaryDirectory() as place:
         metrics = Path(place, "run", "metrics.jsonl")
         command = [sys.executable, "-m", "experiments.run", "--workdir", str(metrics.parent)]
@@ -36,7 +36,7 @@ def first_iteration(cache: str) -> float:
 
 
 def measure() -> dict[str, float]:
-    """Each cold, then again with the compilation cache that it left; the peer has none."""
+    """Measures each start cold, then again with the compilation cache that it left; the peer has none."""
     with tempfile.TemporaryDirectory() as cache:
         found = {
             "first step, cold": first_step("ours", cache),

@@ -1,4 +1,4 @@
-"""The measurements as Markdown, for a terminal and for a README alike."""
+"""Writes the measurements as Markdown, for a terminal and for a README alike."""
 
 
 def golden(found: dict[str, float]) -> str:
@@ -49,7 +49,7 @@ def comparison(rows: list[dict]) -> str:
 
 
 def sides(row: dict) -> list[str]:
-    """Ours first."""
+    """Names the sides of a row, ours first."""
     return [name for name, value in row.items() if isinstance(value, dict) and "peak_gib" in value]
 
 

@@ -1,6 +1,6 @@
-"""One side of a comparison in a process of its own: `python -m benchmarks.worker ours|peer WORKLOAD`.
+"""Runs one side of a comparison in a process of its own: `python -m benchmarks.worker ours|peer WORKLOAD`.
 
-Does the work once for every line it reads and answers each with a line of JSON. So the sides take turns on a machine whose
+The process does the work once for every line it reads and answers each with a line of JSON. So the sides take turns on a machine whose
 speed drifts, and each has its own allocator and its own peak of memory.
 """
 

@@ -1,4 +1,4 @@
-"""What is timed: plain descriptions that both sides turn into a program, and how many operations each needs."""
+"""Describes the work that is timed, for both sides to turn into a program, and counts its operations."""
 
 import dataclasses
 import json
@@ -53,7 +53,7 @@ class Workload:
 
     @property
     def per_class(self) -> int:
-        """Training images of a class: of MNIST's number where loading is part of the work, else no more than are drawn."""
+        """Counts the training images of a class: as in MNIST if loading is part of the work, else no more than are drawn."""
         if self.kind == "start":
             return PER_CLASS
         return max(2 * self.real, -(-self.network_steps * NETWORK_BATCH // self.classes))
@@ -67,7 +67,7 @@ class Workload:
 
 
 def gigaflops(work: Workload) -> float:
-    """Operations of the direct algorithm, in units of 1e9: what both sides would do without any shortcut.
+    """Counts the operations of the direct algorithm, in units of 1e9: what both sides would do without any shortcut.
 
     A convolution of `f` operations takes `f` forward and `f` for each of its two transposes; the first layer's image
     gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`.
@@ -88,7 +88,7 @@ def gigaflops(work: Workload) -> float:
 
 
 def _forward_flops(work: Workload) -> tuple[int, int]:
-    """Multiplications and additions of the first convolution and of the other layers, for one image."""
+    """Counts the multiplications and additions of the first convolution and of the other layers, for one image."""
     channels = work.image_shape[-1]
     first = 2 * 32 * 32 * 9 * channels * work.width
     convolutions = 2 * (16 * 16 + 8 * 8) * 9 * work.width**2

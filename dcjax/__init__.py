@@ -1,4 +1,4 @@
-"""dcjax: dataset condensation in JAX.
+"""dcjax condenses datasets in JAX.
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
 under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other. Of the table that the
@@ -22,17 +22,22 @@ library is built for, DC, DSA, DM and IDC are here and the rest is planned:
         dcjax.on_synthetic(net, optax.sgd(0.01), epochs=50, restart_every=10),
         optax.sgd(0.1, momentum=0.5),
     )
-    state = condenser.init(key, data.sample(draw_key, 256))
-    state, metrics = jax.jit(condenser.step)(step_key, state, data.sample(real_key, 256))
+    source = dcjax.source(data.train, real_per_class=256)
+    state = condenser.init(key, source.draw(draw_key))
+    run = dcjax.iteration(condenser, steps=10)
+    state, metrics = run(step_key, state, source, t)                         # one compiled program
     condensed = images.decode(state.syn)
 """
 
+from dcjax import artifact as artifact
 from dcjax import augment as augment
+from dcjax import backend as backend
 from dcjax import coresets as coresets
 from dcjax import data as data
 from dcjax import distances as distances
 from dcjax import foreign as foreign
 from dcjax import networks as networks
+from dcjax import normalisation as normalisation
 from dcjax import optimizers as optimizers
 from dcjax import ranking as ranking
 from dcjax import sharding as sharding
@@ -42,18 +47,21 @@ from dcjax.artifact import save_condensed as save_condensed
 from dcjax.base import Batch as Batch
 from dcjax.base import Condenser as Condenser
 from dcjax.base import CondenserState as CondenserState
+from dcjax.base import Draw as Draw
 from dcjax.base import InputError as InputError
 from dcjax.base import Key as Key
 from dcjax.base import Learned as Learned
 from dcjax.base import Network as Network
 from dcjax.base import Objective as Objective
 from dcjax.base import Parameterization as Parameterization
+from dcjax.base import Point as Point
 from dcjax.base import Syn as Syn
 from dcjax.base import Trajectory as Trajectory
 from dcjax.condense import condenser as condenser
 from dcjax.condense import iteration as iteration
 from dcjax.evaluate import evaluate as evaluate
 from dcjax.evaluate import evaluate_each as evaluate_each
+from dcjax.evaluate import train_student as train_student
 from dcjax.networks import network as network
 from dcjax.objectives import distribution_matching as distribution_matching
 from dcjax.objectives import gradient_matching as gradient_matching
@@ -71,7 +79,11 @@ from dcjax.recipes import Recipe as Recipe
 from dcjax.recipes import dc_recipe as dc_recipe
 from dcjax.recipes import dsa_recipe as dsa_recipe
 from dcjax.recipes import idc_recipe as idc_recipe
+from dcjax.sources import Source as Source
+from dcjax.sources import source as source
+from dcjax.sources import with_pool as with_pool
+from dcjax.trajectories import drawn as drawn
 from dcjax.trajectories import fresh as fresh
-from dcjax.trajectories import from_pool as from_pool
 from dcjax.trajectories import on_real as on_real
 from dcjax.trajectories import on_synthetic as on_synthetic
+from dcjax.trajectories import untrained as untrained

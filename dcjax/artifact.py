@@ -1,8 +1,10 @@
-"""A condensed set as one file that explains itself and loads without dcjax.
+"""Saves a condensed set as one file that explains itself and loads without dcjax.
 
 `condensed.npz` holds `images` [T, H, W, C] float32 in pixel space (real images fill [0, 1]; learned ones are not clipped),
-`labels` [T, K] float32, `class_names` [K], `mean` and `std` [C], the compact parameters as `compact/NAME`, and `meta`, a JSON
-text: method, dataset, ipc, seed, version, what decodes the parameters, bytes of each form, and how to train on it.
+`labels` [T, K] float32, `class_names` [K], `mean` and `std` [C], the compact parameters as `compact/NAME`, hyperparameters that were
+learned with them as `hyper/NAME`, and `meta`, a JSON text: method, dataset, ipc, seed, version, what decodes the parameters, bytes of
+each form, and how to train on it. Where networks see whitened images, `zca/mean`, `zca/basis`, `zca/spectrum` and `zca/epsilon` say how:
+(x - mean) U diag(1 / sqrt(l + epsilon)) U^T of an image x as [H W C] values, with U the basis and l the spectrum.
 """
 
 import json
@@ -13,49 +15,74 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dcjax.base import Batch, InputError, Syn
+from dcjax.base import Batch, InputError, Learned
 from dcjax.data import Dataset
 from dcjax.data.cache import read_npz, write_npz
+from dcjax.decoders import DECODERS as DECODERS
+from dcjax.decoders import decoded
+from dcjax.normalisation import Normalisation, restored
 
 FORMAT = "dcjax-condensed-1"
 REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
 
 
 class Condensed(NamedTuple):
-    """A loaded set; `batch` is normalised and grouped by class [K, M, ...], ready for `evaluate`."""
+    """Holds a loaded set, whose `batch` is normalised and grouped by class [K, M, ...], ready for `evaluate`."""
 
     batch: Batch
     class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    compact: dict[str, np.ndarray]
+    normalisation: Normalisation  # the one that `batch` is in
+    compact: dict[str, np.ndarray]  # what was learned, by name: "a/b" is leaf b of branch a
+    hyper: dict[str, np.ndarray]  # what was learned beside it: the learning rate of students, for most that learn any
     meta: dict[str, Any]
 
     @property
+    def mean(self) -> tuple[float, ...]:
+        """Gives the mean of every channel of the real images, in pixel space."""
+        return self.normalisation.channels.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Gives the deviation of every channel of the real images."""
+        return self.normalisation.channels.std
+
+    @property
     def pixels(self) -> np.ndarray:
-        """The images in pixel space, [K, M, H, W, C]; learned ones may leave [0, 1]."""
-        mean, std = (np.array(x, np.float32) for x in (self.mean, self.std))
-        return np.asarray(self.batch.image) * std + mean
+        """Gives the images in pixel space, [K, M, H, W, C]; learned ones may leave [0, 1]."""
+        return np.asarray(self.normalisation.invert(np.asarray(self.batch.image)))
+
+    def decode(self) -> Batch:
+        """Makes the images [K, M, ...] again, from the compact parameters and by the decoder that `meta` notes.
+
+        Raises:
+            InputError: the file has no parameters, or no known decoder that takes them.
+        """
+        return decoded(self.compact, self.meta.get("decoder"), self.normalisation)
 
 
-def save_condensed(path: Path, batch: Batch, syn: Syn, data: Dataset, meta: dict[str, Any]) -> None:
-    """Writes a decoded batch [K, M, ...] with the parameters `syn` that it was decoded from."""
+def save_condensed(path: Path, batch: Batch, learned: Learned, data: Dataset, meta: dict[str, Any]) -> None:
+    """Writes a condensed set.
+
+    Args:
+        path: where the file goes.
+        batch: the decoded images and labels, [K, M, ...].
+        learned: what the images were decoded from, and the hyperparameters that were learned beside it.
+        data: the dataset that the set stands for.
+        meta: other facts by name, such as the method and the seed.
+    """
     images = np.asarray(data.train.denormalise(batch.image), np.float32)
     images = images.reshape(-1, *data.image_shape)
-    leaves, _ = jax.tree_util.tree_flatten_with_path(syn)
-    compact = {
-        f"compact/{jax.tree_util.keystr(where, simple=True, separator='/')}": np.asarray(x) for where, x in leaves
-    }
+    compact, hyper = _named("compact", learned.syn), _named("hyper", learned.hyper)
     sizes = {"compact": sum(x.nbytes for x in compact.values()), "decoded": images.nbytes}
     meta = {"format": FORMAT, **meta, "bytes": sizes, "range": [float(images.min()), float(images.max())]}
     arrays = {
         "images": images,
         "labels": np.asarray(batch.label, np.float32).reshape(len(images), -1),
         "class_names": np.array(data.class_names),
-        "mean": np.array(data.mean, np.float32),
-        "std": np.array(data.std, np.float32),
         "meta": np.array(json.dumps(meta)),
+        **data.train.normalisation.stored(),
         **compact,
+        **hyper,
     }
     write_npz(Path(path), arrays)
 
@@ -70,16 +97,30 @@ def load_condensed(path: Path) -> Condensed:
     arrays = read_npz(path)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
-        raise InputError(f"{path} is not a condensed set of dcjax: it has no {', '.join(missing)}.")
+        raise InputError(
+            f"{path} is not a condensed set of dcjax: it has no {', '.join(missing)}; give a file that a run has written."
+        )
     meta = _check_content(path, arrays)
-    if not all(np.isfinite(arrays[name]).all() for name in ("images", "labels", "mean", "std")):
+    compact, hyper, zca = (_branch(arrays, name) for name in ("compact", "hyper", "zca"))
+    numbers = [*hyper.values(), *zca.values(), *(arrays[name] for name in ("images", "labels", "mean", "std"))]
+    if not all(np.isfinite(x).all() for x in numbers):
         raise InputError(f"{path} holds values that are not finite: the run that made it diverged, make it again.")
     names = tuple(str(name) for name in arrays["class_names"])
-    image = (arrays["images"] - arrays["mean"]) / arrays["std"]
+    normalisation = restored(arrays)
+    image = normalisation.apply(arrays["images"])
     grouped = (jnp.asarray(x).reshape(len(names), -1, *x.shape[1:]) for x in (image, arrays["labels"]))
-    compact = {name.removeprefix("compact/"): x for name, x in arrays.items() if name.startswith("compact/")}
-    statistics = (tuple(map(float, arrays[name])) for name in ("mean", "std"))
-    return Condensed(Batch(*grouped), names, *statistics, compact, meta)
+    return Condensed(Batch(*grouped), names, normalisation, compact, hyper, meta)
+
+
+def _named(branch: str, tree: Any) -> dict[str, np.ndarray]:
+    """Names every leaf of a tree of dicts: `branch/outer/inner`."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {f"{branch}/{jax.tree_util.keystr(where, simple=True, separator='/')}": np.asarray(x) for where, x in leaves}
+
+
+def _branch(arrays: dict[str, np.ndarray], branch: str) -> dict[str, np.ndarray]:
+    """Gives what `_named` named, without the branch."""
+    return {name.removeprefix(f"{branch}/"): x for name, x in arrays.items() if name.startswith(f"{branch}/")}
 
 
 def _check_content(path, arrays):
@@ -96,9 +137,19 @@ def _check_content(path, arrays):
         and len(images) % classes == 0
         and arrays["mean"].shape == arrays["std"].shape == images.shape[-1:]
         and all(np.issubdtype(arrays[name].dtype, np.floating) for name in ("images", "labels", "mean", "std"))
+        and _is_whole(_branch(arrays, "zca"), int(np.prod(images.shape[1:])))
     )
     if not fits or not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise InputError(
             f"{path} is not a condensed set of dcjax ({FORMAT}), or parts of it do not fit: make it again."
         )
     return meta
+
+
+def _is_whole(zca, size):
+    """Tells whether a set has no whitening, or all of it, for images of `size` values."""
+    shapes = {"mean": (size,), "basis": (size, size), "spectrum": (size,), "epsilon": ()}
+    return not zca or (
+        {name: x.shape for name, x in zca.items()} == shapes
+        and all(np.issubdtype(x.dtype, np.floating) for x in zca.values())
+    )

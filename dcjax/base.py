@@ -1,4 +1,4 @@
-"""The types every part of dcjax speaks: a decoded batch, a network, and the pairs of pure functions.
+"""Defines the types that all parts of dcjax share: a decoded batch, a network, and the pairs of pure functions.
 
 A condensation method is *what is learned* (a `Parameterization`), *what is compared* (an `Objective`) and *where in
 weight space it is compared* (a `Trajectory`), under one optax optimizer (a `Condenser`). The three meet only at a decoded
@@ -7,12 +7,13 @@ weight space it is compared* (a `Trajectory`), under one optax optimizer (a `Con
 Axis letters, used in every docstring: `K` classes, `N` real images per class, `M` condensed images per class, `B` a flat
 batch, `H W C` an image (NHWC throughout), `D` features, `S` students, `T` steps.
 
-Keys are typed (`jax.random.key`), come first, and are consumed by the function that takes them.
+Keys are typed (`jax.random.key`), come first, and are consumed by the function that takes them: its caller uses them no more.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import jax
 
 Array = jax.Array
@@ -20,7 +21,6 @@ Key = jax.Array  # a typed key, `jax.random.key`
 Params = Any  # a network's weights
 Syn = Any  # the learned pytree of a parameterization
 Hyper = Any  # the learned inner-loop hyperparameters of an objective; `()` for most
-Point = Any  # a trajectory's state; it always has a field `params`
 Metrics = dict[str, Array]
 Augmentation = Callable[[Key], Callable[[Array], Array]]  # one draw, then a deterministic image -> image
 Mixing = Callable[[Key], Callable[["Batch"], "Batch"]]  # one draw, then a deterministic flat batch -> batch
@@ -29,7 +29,7 @@ Loss = Callable[[Params, "Batch"], Array]
 
 
 class Batch(NamedTuple):
-    """Images with labels. Hard, soft and mixed labels are one code path.
+    """Holds images with labels; hard, soft and mixed labels are one code path.
 
     A label row that is all zeros marks padding: the image beside it counts nothing in a loss.
     """
@@ -38,8 +38,25 @@ class Batch(NamedTuple):
     label: Array  # [..., K] float32, each row sums to one
 
 
+class Draw(NamedTuple):
+    """Holds all that one step sees from outside. A source makes it, so nothing hides in a closure or in a program's constants."""
+
+    real: Batch  # [K, N, ...], the same number of real images of every class
+    start: Params = ()  # trained weights that a network may begin with: of a pool, or of an expert at some epoch
+    target: Params = ()  # the same expert's weights some epochs later
+
+
+class Point(NamedTuple):
+    """Holds a place in weight space. All trajectories share the type, so that wrappers and objectives know what they get."""
+
+    params: Params  # where the comparison is made
+    target: Params = ()  # where an expert was later (trajectory matching)
+    critic: Params = ()  # a feature network that is trained against the condensed data
+    carry: Any = ()  # the trajectory's own: the network's age, its optimizer's state
+
+
 class Network(NamedTuple):
-    """A classifier as three pure functions (`dcjax.network` makes one from a Flax Linen module)."""
+    """Holds a classifier as three pure functions; `dcjax.network` makes one of a Flax Linen module."""
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Array], Array]  # [B, H, W, C] -> logits [B, K]
@@ -47,35 +64,35 @@ class Network(NamedTuple):
 
 
 class Parameterization(NamedTuple):
-    """What is learned. `decode` is deterministic and differentiable, and the only door to the images."""
+    """Says what is learned: a pytree that `decode`, deterministic and differentiable, alone turns into images."""
 
     init: Callable[[Key, Batch], Syn]  # a real draw [K, N, ...] -> the learned pytree
-    decode: Callable[[Syn], Batch]  # -> [K, M, ...]
+    decode: Callable[[Syn], Batch]  # -> [K, M, ...]; M counts views x sources, views outermost
 
 
 class Objective(NamedTuple):
-    """What is compared. `loss(key, hyper, point, syn, real)` is differentiated in `hyper` and `syn`."""
+    """Says what is compared: `loss(key, hyper, point, syn, real)` is differentiated in `hyper` and `syn`."""
 
     init: Callable[[], Hyper]
     loss: Callable[[Key, Hyper, Point, Batch, Batch], tuple[Array, Metrics]]
 
 
 class Trajectory(NamedTuple):
-    """Where in weight space it is compared. `advance(key, point, syn, real)` gives the next step's point."""
+    """Says where in weight space the sets are compared: `advance(key, point, syn, draw)` gives the next step's point."""
 
-    init: Callable[[Key], Point]
-    advance: Callable[[Key, Point, Batch, Batch], Point]
+    init: Callable[[Key, Draw], Point]
+    advance: Callable[[Key, Point, Batch, Draw], Point]
 
 
 class Learned(NamedTuple):
-    """What the outer optimizer sees; address its parts with `optax.partition`."""
+    """Holds what the outer optimizer updates; `optimizers.by_name` gives each leaf an optimizer of its own."""
 
     syn: Syn
     hyper: Hyper
 
 
 class CondenserState(NamedTuple):
-    """All that a run carries from one step to the next. No key and no counter: a step depends on (seed, t) alone."""
+    """Holds all that a run carries from step to step: no key and no counter, because a step depends on (seed, t) alone."""
 
     learned: Learned
     point: Point
@@ -87,11 +104,19 @@ class CondenserState(NamedTuple):
 
 
 class Condenser(NamedTuple):
-    """A whole method. `step` takes a state and gives one of the same type."""
+    """Holds a whole method: `init` gives a state, and `step` takes one and gives one of the same type."""
 
-    init: Callable[[Key, Batch], CondenserState]
-    step: Callable[[Key, CondenserState, Batch], tuple[CondenserState, Metrics]]
+    init: Callable[[Key, Draw], CondenserState]
+    step: Callable[[Key, CondenserState, Draw], tuple[CondenserState, Metrics]]
+
+
+def check_grouped(*batches: Batch) -> None:
+    """Asserts that batches are grouped by class, [K, M, H, W, C] with labels [K, M, K], and all have the same K."""
+    for batch in batches:
+        chex.assert_rank([batch.image, batch.label], [5, 3])
+        chex.assert_equal_shape_prefix([batch.image, batch.label], 2)
+    chex.assert_equal_shape_prefix([batch.label for batch in batches], 1)
 
 
 class InputError(ValueError):
-    """What was given cannot be used. The message is one sentence: what was expected, what came, what to change."""
+    """Says, in one sentence, why what was given cannot be used: what was expected, what came, what to change."""

@@ -1,4 +1,4 @@
-"""A run's state on disk, by Orbax: written beside the old one and renamed, so that a kill in mid-save loses nothing."""
+"""Keeps a run's state on disk, by Orbax: written beside the old one and renamed, so that a kill in mid-save loses nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from dcjax.base import CondenserState, InputError
 
 
 class Checkpoints:
-    """The newest `keep` states of one run. A context manager: leaving it waits for the last save."""
+    """Keeps the newest `keep` states of one run; leaving its context waits for the last save."""
 
     def __init__(self, directory: Path, keep: int = 2):
         self.directory = Path(directory).resolve()
@@ -24,22 +24,22 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The newest saved iteration."""
+        """Gives the newest saved iteration, None where there is none."""
         return self._manager.latest_step()
 
     def save(self, iteration: int, state: CondenserState, config: dict) -> None:
-        """Saves in the background; a state that is already there is kept."""
+        """Saves a state in the background; one that is already there is kept."""
         if iteration == self.latest:
             return
         content = ocp.args.Composite(state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(config))
         self._manager.save(iteration, args=content)
 
     def wait(self) -> None:
-        """Returns when everything is on disk."""
+        """Waits until everything is on disk."""
         self._manager.wait_until_finished()
 
     def restore(self, like: CondenserState) -> CondenserState:
-        """The newest state, in the structure, types and placement of `like`."""
+        """Gives the newest state, in the structure, types and placement of `like`."""
         iterations = sorted(self._manager.all_steps())
         if not iterations:
             raise InputError(f"There is no checkpoint in {self.directory}: start again without --resume.")

@@ -1,4 +1,4 @@
-"""Doing the same to many: as much at a time as a device likes and its memory holds, on as many devices as there are."""
+"""Maps a function over many rows: as many at a time as a device likes and its memory holds, on all devices."""
 
 import functools
 from collections.abc import Callable
@@ -7,15 +7,14 @@ from typing import Any
 import jax
 from jax import lax
 
+from dcjax.backend import current
 from dcjax.sharding import over_devices
 
-_SHARE = (
-    0.5  # of a device's memory that one chunk may take: the data set, the learned state and the results need some too
-)
+_SHARE = 0.5  # of a device's memory for one chunk: the data set, the learned state and the results need some too
 
 
 def map_in_chunks(function: Callable, shared: Any, *rows: Any) -> Any:
-    """`function(shared, *row)` for every row of `rows`, divided among the devices and `chunk_size` at a time on each.
+    """Computes `function(shared, *row)` for every row of `rows`, divided among the devices and `chunk_size` at a time on each.
 
     The function must not close over arrays: what all rows need is `shared`.
     """
@@ -29,29 +28,30 @@ def map_in_chunks(function: Callable, shared: Any, *rows: Any) -> Any:
     return over_devices(on_one_device)(shared, *rows)
 
 
-def chunk_size(function: Callable, shared: Any, *rows: Any, memory: int | None = None) -> int:
-    """How many rows one device should take at a time; the same for the same program on the same machine.
+def chunk_size(function: Callable, shared: Any, *rows: Any) -> int:
+    """Tells how many rows one device takes at a time; the answer is the same for the same program on the same backend.
 
-    One on a CPU, where a batch of small matrix products is slower than their sequence. Elsewhere as many as fit, by
-    `working_bytes`, into half of `memory` (bytes; the device's own when None), or somewhat fewer, down to half of that, where
-    the chunks are then equal.
+    The backend either names a number (a CPU: one) or takes as many rows as fit, by `working_bytes`, into half of its memory, or
+    somewhat fewer, down to half of that, where the chunks are then equal. It takes all rows where it does not know its memory.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
-    memory = memory or device_memory()
-    if jax.default_backend() == "cpu":
-        return 1
-    if memory is None or count == 1:
+    backend = current()
+    if backend.rows_at_once is not None:
+        return backend.rows_at_once
+    if backend.memory is None or count == 1:
         return count
     row = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), rows)
-    fit = min(max(int(_SHARE * memory) // max(working_bytes(function, shared, *row), 1), 1), count)
+    taken = max(working_bytes(function, shared, *row), 1)
+    fit = min(max(int(_SHARE * backend.memory) // taken, 1), count)
     even = max(size for size in range(1, fit + 1) if count % size == 0)
     return even if 2 * even >= fit else fit
 
 
 def working_bytes(function: Callable, *args: Any) -> int:
-    """The most bytes alive at once in `function(*args)` if every operation wrote its result to memory.
+    """Estimates, without compiling, the most bytes alive at once in `function(*args)`.
 
-    An estimate that needs no compilation: fusion makes do with less; what is given and a library's workspace are not counted.
+    It is what would be alive if every operation wrote its result to memory: fusion makes do with less, and the arguments and a
+    library's workspace are not counted.
     """
     return _most_alive(jax.make_jaxpr(function)(*args).jaxpr)
 
@@ -72,15 +72,10 @@ def _most_alive(jaxpr):
 
 
 def _programs_in(eqn):
-    """The bodies of loops, branches and calls."""
+    """Gives the bodies of loops, branches and calls."""
     leaves = jax.tree.leaves(eqn.params, is_leaf=lambda x: hasattr(x, "jaxpr") or hasattr(x, "eqns"))
     return [getattr(x, "jaxpr", x) for x in leaves if hasattr(x, "jaxpr") or hasattr(x, "eqns")]
 
 
 def _bytes(variable):
     return getattr(variable.aval, "size", 0) * getattr(getattr(variable.aval, "dtype", None), "itemsize", 0)
-
-
-def device_memory() -> int | None:
-    """Bytes that JAX may take of a device, all devices being alike; None where it does not say, as on a CPU."""
-    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")

@@ -1,7 +1,7 @@
-"""One convolution, written for the backend that runs it, and differentiable in reverse as often as one likes.
+"""Convolves in the way that suits the backend, and differentiably in reverse as often as one likes.
 
-XLA's own convolution is slow on a CPU inside a loop and slower still in its derivatives. There, a 3x3 kernel over many
-channels is computed by Winograd's minimal filtering F(2x2, 3x3) (Lavin & Gray, 2016; 2.25 times fewer multiplications), any
+XLA's own convolution is slow on a CPU inside a loop and slower still in its derivatives. There, a 3x3 kernel over many channels is
+computed by Winograd's minimal filtering F(2x2, 3x3) with 2.25 times fewer multiplications (Lavin & Gray 2016, arXiv:1509.09308), any
 other kernel as patches and one matrix product. On other backends XLA's convolution is used as it is.
 
 A convolution is bilinear, and its two transposes are again a convolution and a weight gradient. With `*` the
@@ -20,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dcjax.backend import current
 from dcjax.base import Array
 
-_WINOGRAD_MIN_CHANNELS = 16  # below, transforming the tiles costs more than it saves
+_WINOGRAD_MIN_CHANNELS = 16  # with fewer, transforming the tiles costs more than it saves
 
 # F(2, 3): two outputs of a three-tap filter from a tile of four inputs, as OUTPUT @ ((KERNEL @ k) * (INPUT @ x)).
 _INPUT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
@@ -37,7 +38,7 @@ def convolve(image: Array, kernel: Array, padding: int, stride: int = 1) -> Arra
     Returns:
         [B, H', W', O] with H' = (H + 2 padding - h) // stride + 1, and W' likewise.
     """
-    if jax.default_backend() != "cpu":
+    if current().convolves_well:
         margins, layout = [(padding, padding)] * 2, ("NHWC", "HWIO", "NHWC")
         return lax.conv_general_dilated(image, kernel, (stride, stride), margins, dimension_numbers=layout)
     if stride == 1:
@@ -93,7 +94,7 @@ _weight_gradient.defvjp(
 
 
 def _patches(image, window, padding, stride=1):
-    """[B, H, W, C] -> [B, H', W', h*w*C]."""
+    """Gathers what the window covers at every place: [B, H, W, C] -> [B, H', W', h*w*C]."""
     image = _pad(image, [(p, p) for p in padding])
     height, width = (size - w + 1 for size, w in zip(image.shape[1:3], window))
     rows = [image[:, i : i + height : stride] for i in range(window[0])]
@@ -130,7 +131,7 @@ def _winograd_weight_gradient(image, cotangent, padding):
 
 
 def _input_tiles(image, padding):
-    """[B, H, W, C] -> 16 arrays [B, H'/2, W'/2, C], one for each element of a transformed 4x4 tile, row by row."""
+    """Transforms tiles of 4x4: [B, H, W, C] -> 16 arrays [B, H'/2, W'/2, C], one for each element of a tile, row by row."""
     counts = [-(-(size + 2 * p - 2) // 2) for size, p in zip(image.shape[1:3], padding)]
     image = _pad(image, [(p, 2 * n + 2 - size - p) for n, size, p in zip(counts, image.shape[1:3], padding)])
     taps = [slice(i, i + 2 * n - 1, 2) for n in counts for i in range(4)]
@@ -139,7 +140,7 @@ def _input_tiles(image, padding):
 
 
 def _combine(matrix, terms):
-    """`matrix @ terms` for a small constant matrix and a list of arrays, without multiplying by its zeros and ones."""
+    """Computes `matrix @ terms` for a small constant matrix and a list of arrays, without multiplying by its zeros and ones."""
     return [sum(_scaled(c, term) for c, term in zip(row, terms) if c) for row in matrix]
 
 
@@ -148,7 +149,7 @@ def _scaled(constant, term):
 
 
 def _matmul(image, matrix):
-    """[..., C] @ [C, O] as one flat matrix product, which XLA:CPU runs faster than one with many axes."""
+    """Multiplies [..., C] by [C, O] as one flat matrix product, which XLA:CPU runs faster than one with many axes."""
     return (image.reshape(-1, image.shape[-1]) @ matrix).reshape(*image.shape[:-1], -1)
 
 

@@ -1,4 +1,4 @@
-"""Coresets: real images chosen to stand for a class, the baselines that condensed images are compared with.
+"""Coresets are real images chosen to stand for a class, the baselines that condensed images are compared with.
 
 A selection takes what is known of the N images of one class and gives the indices of `count` of them. What is known comes from
 one network trained on the whole training set: its features [N, D], or how often it forgot each image [N]. `select` applies one to
@@ -22,6 +22,7 @@ from jax import lax
 
 from dcjax.base import Array, InputError, Key, Network, Params
 from dcjax.data import Split
+from dcjax.normalisation import normalised_bytes
 from dcjax.training import batch_gradient, cross_entropy, map_images, pad_to, shuffled
 
 Selection = Callable[[np.ndarray, int], np.ndarray]  # (what is known of one class [N, ...], count) -> indices [count]
@@ -31,10 +32,10 @@ def select(selection: Selection, known: np.ndarray, counts: tuple[int, ...], ipc
     """Chooses `ipc` images of every class: indices [K, ipc] into a split whose classes have `counts` images.
 
     Args:
-        selection: for one class.
+        selection: chooses among the images of one class.
         known: what is known of every image, [T, ...], in the split's order.
         counts: images of each class.
-        ipc: how many to choose.
+        ipc: images to choose of each class.
     """
     if ipc < 1:
         raise InputError(f"ipc is the number of images per class and at least 1, not {ipc}.")
@@ -46,7 +47,7 @@ def select(selection: Selection, known: np.ndarray, counts: tuple[int, ...], ipc
 
 
 def herding(features: np.ndarray, count: int) -> np.ndarray:
-    """Greedily keeps the mean of what is chosen nearest to the class mean (Welling 2009; Rebuffi et al. 2017).
+    """Chooses greedily what keeps the mean nearest to the class mean (Welling 2009; as in iCaRL, arXiv:1611.07725).
 
     The t-th is  argmin_i | mean(features) - (features_i + sum of those chosen) / t |, each image at most once.
     """
@@ -62,7 +63,7 @@ def herding(features: np.ndarray, count: int) -> np.ndarray:
 
 
 def k_center(features: np.ndarray, count: int) -> np.ndarray:
-    """Greedily adds the image farthest from all that are chosen (Sener & Savarese 2018), from the one nearest the mean."""
+    """Adds greedily the image farthest from all that are chosen, beginning nearest the mean (Sener & Savarese, arXiv:1708.00489)."""
     chosen = [int(np.linalg.norm(features - features.mean(0), axis=1).argmin())]
     nearest = np.full(len(features), np.inf)
     for _ in range(count - 1):
@@ -73,12 +74,12 @@ def k_center(features: np.ndarray, count: int) -> np.ndarray:
 
 
 def most_forgotten(events: np.ndarray, count: int) -> np.ndarray:
-    """The images with the most forgetting events (Toneva et al. 2019); the first where there are as many."""
+    """Takes the images with the most forgetting events, the first of them where several have as many."""
     return np.argsort(-events, kind="stable")[:count]
 
 
 def k_means(seed: int) -> Selection:
-    """For each of `count` k-means clusters the image nearest its centre that is not chosen yet (Cui et al. 2022)."""
+    """Takes for each k-means cluster the image nearest its centre that is not chosen yet (DC-BENCH's, arXiv:2207.09639)."""
 
     def selection(features, count):
         from sklearn.cluster import KMeans
@@ -95,12 +96,17 @@ def k_means(seed: int) -> Selection:
 
 
 def features(net: Network, params: Params, split: Split) -> Array:
-    """What the classifier sees of every image of a split, [T, D]."""
-    return map_images(lambda params, image: net.features(params, split.normalise(image)), params, split.image)
+    """Computes what the classifier sees of every image of a split, [T, D]."""
+
+    def of_some(shared, image):
+        params, normalisation = shared
+        return net.features(params, normalised_bytes(normalisation, image))
+
+    return map_images(of_some, (params, split.normalisation), split.image)
 
 
 class Memory(NamedTuple):
-    """A network in training on a split of T images, and what it remembered of each when it last saw it."""
+    """Holds a network in training on a split of T images, and what it remembered of each when it last saw it."""
 
     params: Params
     opt_state: Any
@@ -117,7 +123,7 @@ class Study(NamedTuple):
 
 
 def study(net: Network, optimizer: optax.GradientTransformation, *, batch_size: int = 256) -> Study:
-    """Training that counts forgetting events (Toneva et al. 2019).
+    """Makes a training that counts forgetting events (Toneva et al. 2019, arXiv:1812.05159).
 
     An image is looked at when its mini-batch comes up, before the update: it is forgotten if it was classified correctly the last
     time and is not now.
@@ -158,5 +164,5 @@ def study(net: Network, optimizer: optax.GradientTransformation, *, batch_size: 
 
 
 def forgetting_events(memory: Memory) -> Array:
-    """Events [T]; an image that was never classified correctly counts one more than any other."""
+    """Gives the events of every image, [T]; an image that was never classified correctly counts one more than any other."""
     return jnp.where(memory.learned, memory.events, memory.events.max() + 1)

@@ -1,8 +1,9 @@
-"""How far apart two gradients are. Each distance takes two trees of one structure and gives a scalar.
+"""Distances say how far apart two gradients are: each takes two trees of one structure and gives a scalar.
 
 Kernels keep their output axis last, so a filter is a column of `x.reshape(-1, x.shape[-1])`.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -13,7 +14,7 @@ _SMALLEST_SQUARE = 1e-20  # keeps the square root's derivative finite at a dead 
 
 
 def filterwise_cosine(a: Params, b: Params) -> Array:
-    """DC's distance: the sum over layers and output filters of `1 - cos` (Zhao et al. 2021, equation 10).
+    """Sums `1 - cos` over layers and output filters (DC's distance; Zhao et al. 2021, arXiv:2006.05929).
 
     Leaves with fewer than two axes (biases, norm scales) contribute nothing.
     """
@@ -21,17 +22,17 @@ def filterwise_cosine(a: Params, b: Params) -> Array:
 
 
 def squared_error(a: Params, b: Params) -> Array:
-    """The sum of squared differences over all parameters."""
+    """Sums squared differences over all parameters."""
     return _sum_over_leaves(lambda x, y: jnp.square(x - y).sum(), a, b)
 
 
 def absolute_error(a: Params, b: Params) -> Array:
-    """The sum of absolute differences over all parameters."""
+    """Sums absolute differences over all parameters."""
     return _sum_over_leaves(lambda x, y: jnp.abs(x - y).sum(), a, b)
 
 
 def of_convolutions(distance: Distance) -> Distance:
-    """The distance of the convolution kernels alone, as IDC takes it: no biases, norm scales or dense layers.
+    """Restricts a distance to the convolution kernels: no biases, norm scales or dense layers (IDC's, arXiv:2205.14959).
 
     Raises:
         InputError: the network has no convolution.
@@ -49,7 +50,7 @@ def of_convolutions(distance: Distance) -> Distance:
 
 
 def cosine(a: Params, b: Params) -> Array:
-    """`1 - cos` of the two gradients, each taken as one vector of all parameters."""
+    """Computes `1 - cos` of the two gradients, each taken as one vector of all parameters."""
     dot, a_square, b_square = (_sum_over_leaves(lambda x, y: (x * y).sum(), x, y) for x, y in ((a, b), (a, a), (b, b)))
     return 1 - dot / (_root(a_square) * _root(b_square) + _EPSILON)
 
@@ -63,7 +64,7 @@ def _filters(kernel):
 
 
 def _cosine_distance(x, y):
-    """[P, F], [P, F] -> [F]."""
+    """Computes `1 - cos` of every column: [P, F], [P, F] -> [F]."""
     return 1 - (x * y).sum(0) / (_root(jnp.square(x).sum(0)) * _root(jnp.square(y).sum(0)) + _EPSILON)
 
 
@@ -72,4 +73,5 @@ def _root(square):
 
 
 def _sum_over_leaves(function, a, b):
+    chex.assert_trees_all_equal_shapes(a, b)
     return sum(jax.tree.leaves(jax.tree.map(function, a, b)), start=jnp.zeros(()))

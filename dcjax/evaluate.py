@@ -1,4 +1,4 @@
-"""What a condensed set is worth: students trained on it from scratch, tested on real images."""
+"""Measures what a condensed set is worth: how well students that are trained on it from scratch classify real images."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dcjax.base import Array, Batch, Key, Network, Params
+from dcjax.base import Array, Batch, Hyper, Key, Network, Params
 from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
+from dcjax.normalisation import normalised_bytes
 from dcjax.recipes import Recipe, dc_recipe
 from dcjax.sharding import device_count
 from dcjax.training import cross_entropy, fit, flatten, map_images, steps_per_epoch
@@ -24,19 +25,21 @@ def evaluate(
     test: Split,
     *,
     recipe: Recipe | None = None,
+    hyper: Hyper = (),
     num_students: int = 20,
     finished: Sequence[float] = (),
     on_scores: Callable[[np.ndarray], None] = lambda scores: None,
 ) -> np.ndarray:
-    """Test accuracies of students trained from scratch on one condensed set; the last iterate of each.
+    """Trains students from scratch on one condensed set and tests the last iterate of each.
 
     Args:
         key: initialises, shuffles and augments; consumed.
         net: the student's architecture.
-        condensed: [K, M, ...], normalised as the test images are.
-        test: real images.
+        condensed: the condensed set, [K, M, ...], normalised as the test images are.
+        test: the real images to classify.
         recipe: how students are trained; DC's own without augmentation when None.
-        num_students: S.
+        hyper: what was learned beside the images, for a recipe `at_learned_rate`.
+        num_students: S, students to train.
         finished: accuracies of the first students, from the same call stopped earlier; they are not trained again.
         on_scores: called with the accuracies so far whenever students are done; it may raise to stop.
 
@@ -45,7 +48,8 @@ def evaluate(
     """
     chex.assert_rank([condensed.image, condensed.label], [5, 3])
     keys = jax.random.split(key, num_students)
-    return _in_turn(_Student(net, recipe or dc_recipe()), (test, flatten(condensed)), (keys,), finished, on_scores)
+    student = _Student(net, recipe or dc_recipe())
+    return _in_turn(student, (test, hyper, flatten(condensed)), (keys,), finished, on_scores)
 
 
 def evaluate_each(
@@ -55,38 +59,60 @@ def evaluate_each(
     test: Split,
     *,
     recipe: Recipe | None = None,
+    hyper: Hyper = (),
     finished: Sequence[float] = (),
     on_scores: Callable[[np.ndarray], None] = lambda scores: None,
 ) -> np.ndarray:
-    """As `evaluate`, with one student for each of S sets: [S, K, M, ...] -> [S]."""
+    """Trains and tests one student for each of S sets, as `evaluate` does for one set: [S, K, M, ...] -> [S]."""
     chex.assert_rank([sets.image, sets.label], [6, 4])
     keys = jax.random.split(key, sets.image.shape[0])
     student = _Student(net, recipe or dc_recipe())
-    return _in_turn(student, (test,), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
+    return _in_turn(student, (test, hyper), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
+
+
+def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: Hyper = ()) -> Params:
+    """Trains one student from scratch on a flat batch.
+
+    Args:
+        key: initialises, shuffles and augments; consumed.
+        net: the student's architecture.
+        batch: the training set, [B, H, W, C] and [B, K].
+        recipe: how the student is trained.
+        hyper: what was learned beside the images, for a recipe `at_learned_rate`.
+
+    Returns:
+        The trained weights.
+    """
+    init_key, *phase_keys = jax.random.split(key, 1 + len(recipe.phases))
+    params, rate = net.init(init_key), recipe.rate(hyper)
+    steps = steps_per_epoch(batch.image.shape[0], recipe.batch_size)
+    for phase_key, phase in zip(phase_keys, recipe.phases):
+        params = fit(
+            phase_key,
+            cross_entropy(net),
+            params,
+            batch,
+            phase.optimizer(steps, rate),
+            epochs=phase.epochs,
+            batch_size=recipe.batch_size,
+            augment=recipe.augment,
+            mix=recipe.mix,
+        )
+    return params
 
 
 class _Student(NamedTuple):
-    """Trains one student and tests it: `(shared, key, *own) -> accuracy`, with `(*shared, *own)` the test and training sets."""
+    """Trains one student and tests it: `(shared, key, *own) -> accuracy`.
+
+    `(*shared, *own)` are the test set, the learned hyperparameters and the training set.
+    """
 
     net: Network
     recipe: Recipe
 
     def __call__(self, shared, key, *own):
-        test, condensed = (*shared, *own)
-        init_key, *phase_keys = jax.random.split(key, 1 + len(self.recipe.phases))
-        params = self.net.init(init_key)
-        for phase_key, phase in zip(phase_keys, self.recipe.phases):
-            params = fit(
-                phase_key,
-                cross_entropy(self.net),
-                params,
-                condensed,
-                phase.optimizer(steps_per_epoch(condensed.image.shape[0], self.recipe.batch_size)),
-                epochs=phase.epochs,
-                batch_size=self.recipe.batch_size,
-                augment=self.recipe.augment,
-                mix=self.recipe.mix,
-            )
+        test, hyper, batch = (*shared, *own)
+        params = train_student(key, self.net, batch, self.recipe, hyper)
         is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
         return jnp.where(is_finite, accuracy(self.net, params, test), jnp.nan)
 
@@ -109,6 +135,11 @@ def _scores(student, shared, *rows):
 
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:
-    """The share of a split's images that the network classifies correctly."""
-    predicted = map_images(lambda params, x: net.apply(params, test.normalise(x)).argmax(-1), params, test.image)
+    """Computes the share of a split's images that the network classifies correctly."""
+
+    def predict(shared, image):
+        params, normalisation = shared
+        return net.apply(params, normalised_bytes(normalisation, image)).argmax(-1)
+
+    predicted = map_images(predict, (params, test.normalisation), test.image)
     return (predicted == test.label).mean()

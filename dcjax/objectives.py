@@ -1,4 +1,4 @@
-"""What is compared: pairs of pure functions whose loss is differentiated in the condensed data."""
+"""Objectives say what is compared: their loss is differentiated in the condensed data and in what is learned beside them."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dcjax.augment import identity
-from dcjax.base import Array, Augmentation, Batch, Distance, InputError, Network, Objective, Params
+from dcjax.base import Array, Augmentation, Batch, Distance, InputError, Network, Objective, Params, check_grouped
 from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
 from dcjax.training import batch_gradient, cross_entropy, map_images
@@ -16,16 +16,17 @@ from dcjax.training import batch_gradient, cross_entropy, map_images
 def gradient_matching(
     net: Network, *, distance: Distance = filterwise_cosine, augment: Augmentation = identity
 ) -> Objective:
-    """DC's objective: at one point in weight space, both sets should pull the network the same way (Zhao et al. 2021).
+    """Compares, class by class, how the two sets pull a network at one point in weight space (DC's objective).
 
         sum over classes k of  distance(grad cross_entropy(params, syn_k), grad cross_entropy(params, real_k))
 
-    Its gradient flows to the condensed data alone: the network and the real gradients are constants.
+    Its gradient flows to the condensed data alone: the network and the real gradients are constants. Zhao, Mopuri & Bilen, Dataset
+    Condensation with Gradient Matching, ICLR 2021 (arXiv:2006.05929).
 
     Args:
         net: the network whose gradients are compared.
         distance: `(gradient of syn, gradient of real) -> scalar`; the paper's by default.
-        augment: siamese: one draw per class, applied to every image of both sets (DSA).
+        augment: the augmentation; one draw per class is applied to every image of both sets (siamese, DSA's).
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
@@ -39,13 +40,15 @@ def gradient_matching(
 
 
 def distribution_matching(net: Network, *, augment: Augmentation = identity) -> Objective:
-    """DM's objective: both sets should have the same mean in the network's feature space (Zhao & Bilen 2023).
+    """Compares, class by class, the two sets' means in the network's feature space (DM's objective).
 
         sum over classes k of  | mean features(params, syn_k) - mean features(params, real_k) |^2
 
+    Zhao & Bilen, Dataset Condensation with Distribution Matching, WACV 2023 (arXiv:2110.04181).
+
     Args:
         net: its `features`, flattened, are compared; DM takes a network that was never trained (`fresh`).
-        augment: siamese: one draw per class, applied to every image of both sets.
+        augment: the augmentation; one draw per class is applied to every image of both sets.
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
@@ -59,13 +62,14 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity) -> 
 
 
 def on_minibatch(objective: Objective, *, syn: int | None = None, real: int | None = None) -> Objective:
-    """The same on a part of each class, drawn anew at every step: at most `syn` decoded and `real` real images, or all if None."""
+    """Compares a part of each class, drawn anew at every step: at most `syn` decoded and `real` real images, or all if None."""
     for size in (syn, real):
         if size is not None and size < 1:
             raise InputError(f"A comparison takes at least one image of each class, not {size}.")
     sizes = (syn, real)
 
     def loss(key, hyper, point, syn, real):
+        check_grouped(syn, real)
         loss_key, *keys = jax.random.split(key, 3)
         parts = (_some(key, batch, size) for key, batch, size in zip(keys, (syn, real), sizes))
         return objective.loss(loss_key, hyper, point, *parts)
@@ -82,7 +86,7 @@ def _some(key, batch, size):
 
 
 def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment: Augmentation) -> Objective:
-    """An objective that is a sum of `class_loss(params, syn_k, real_k)`, both under one draw of `augment`."""
+    """Makes an objective that is a sum of `class_loss(params, syn_k, real_k)`, both under one draw of `augment`."""
 
     def of_class(syn, params, key, real):
         augmented = jax.vmap(augment(key))
@@ -92,6 +96,7 @@ def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment
 
     def loss(key, hyper, point, syn, real):
         del hyper
+        check_grouped(syn, real)
         num_classes = syn.image.shape[0]
         value = total(syn, *lax.stop_gradient((point.params, jax.random.split(key, num_classes), real)))
         return value, {"loss": value / num_classes}
@@ -100,7 +105,7 @@ def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment
 
 
 def _sum_over_classes(class_loss: Callable[..., Array]) -> Callable[..., Array]:
-    """`sum_k class_loss(syn_k, params, key_k, real_k)`, with the gradient in `syn` computed along with the value.
+    """Computes `sum_k class_loss(syn_k, params, key_k, real_k)`, the gradient in `syn` along with the value.
 
     Classes are separate, so each one's gradient is finished before the next begins: no intermediate of a class outlives
     it, and the backward pass only scales what is there.

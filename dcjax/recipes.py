@@ -1,81 +1,132 @@
-"""How students are trained on a condensed set: the published evaluation recipes."""
+"""Recipes say how students are trained on a condensed set, as published."""
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optax
 
 from dcjax.augment import cutmix, dsa, idc, identity, no_mixing
-from dcjax.base import Augmentation, Mixing
+from dcjax.base import Array, Augmentation, Hyper, InputError, Mixing
+
+# A recipe is an argument of compiled functions, and JAX compares such arguments. Its callables are NamedTuples because two of those
+# that are made alike are equal, where two closures are not.
+
+
+class ConstantRate(NamedTuple):
+    """Gives a rate that is known before training."""
+
+    rate: float
+
+    def __call__(self, hyper: Hyper) -> float:
+        return self.rate
+
+
+class LearnedRate(NamedTuple):
+    """Gives a rate that was learned with the images, as one of the hyperparameters by name."""
+
+    name: str
+
+    def __call__(self, hyper: Hyper) -> Array:
+        known = dict(hyper)
+        if self.name not in known:
+            raise InputError(
+                f"The recipe trains at the learned {self.name!r}, but {', '.join(known) or 'nothing'} was learned beside the "
+                "images: give `hyper`, or a recipe with a rate of its own."
+            )
+        return known[self.name]
 
 
 class Phase(NamedTuple):
-    """Some epochs under one optimizer, whose state starts afresh."""
+    """Trains for some epochs under one optimizer, whose state starts afresh."""
 
-    optimizer: Callable[[int], optax.GradientTransformation]  # from the number of steps in an epoch, for its schedule
+    optimizer: Callable[[int, Any], optax.GradientTransformation]  # from the steps in an epoch and the recipe's rate
     epochs: int
 
 
 class Recipe(NamedTuple):
-    """How a student is trained: phases one after the other."""
+    """Says how a student is trained: in phases, one after the other."""
 
     phases: tuple[Phase, ...]
     batch_size: int
     augment: Augmentation = identity
     mix: Mixing = no_mixing
     description: str = ""  # for whoever trains on the set elsewhere
+    # The rate, from what was learned beside the images; a phase's optimizer takes it, or a fraction of it.
+    rate: Callable[[Hyper], Any] = ConstantRate(0.01)
 
     def plain(self) -> "Recipe":
-        """The same without augmentation and mixing."""
+        """Gives the same recipe without augmentation and mixing."""
         return self._replace(augment=identity, mix=no_mixing)
+
+    def at_learned_rate(self, name: str = "rate") -> "Recipe":
+        """Gives the same recipe at a rate that was learned, `hyper[name]`, which may differ without compiling anew."""
+        description = f"{self.description}; the learned {name} takes the place of that rate"
+        return self._replace(rate=LearnedRate(name), description=description)
 
 
 def sgd(rate: float) -> optax.GradientTransformation:
-    """SGD with momentum 0.9 and weight decay 5e-4, as all of these use."""
+    """Makes SGD with momentum 0.9 and weight decay 5e-4, as all of these recipes use.
+
+    Args:
+        rate: the learning rate: a number, a traced value, or a schedule of the step.
+    """
     return optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(rate, momentum=0.9))
+
+
+class _Fraction(NamedTuple):
+    """Makes SGD at a fraction of the rate."""
+
+    divisor: int
+
+    def __call__(self, steps, rate):
+        return sgd(rate / self.divisor)
+
+
+class _Dropping(NamedTuple):
+    """Makes SGD whose rate is multiplied by 0.2 after some epochs."""
+
+    epochs: tuple[int, ...]
+
+    def __call__(self, steps, rate):
+        return sgd(optax.piecewise_constant_schedule(rate, {epoch * steps: 0.2 for epoch in self.epochs}))
 
 
 @functools.cache
 def dc_recipe(epochs: int = 300, augment: Augmentation = identity, learning_rate: float = 0.01) -> Recipe:
-    """DC's evaluation: SGD, momentum 0.9, weight decay 5e-4, batch 256, a tenth of the rate from half-way.
+    """Makes DC's recipe: SGD, momentum 0.9, weight decay 5e-4, batch 256, a tenth of the rate from half-way.
 
-    The published loop runs `epochs` + 1 epochs and starts a new optimizer after the (`epochs` // 2 + 2)-th; so does this.
-    The paper takes 300 epochs without augmentation and 1000 with it.
+    The published loop (arXiv:2006.05929) runs `epochs` + 1 epochs and starts a new optimizer after the (`epochs` // 2 + 2)-th; so does
+    this. The paper takes 300 epochs without augmentation and 1000 with it.
     """
     first = min(epochs // 2 + 2, epochs + 1)
-    phases = (
-        Phase(lambda steps: sgd(learning_rate), first),
-        Phase(lambda steps: sgd(learning_rate / 10), epochs + 1 - first),
-    )
+    phases = (Phase(_Fraction(1), first), Phase(_Fraction(10), epochs + 1 - first))
     description = (
         f"SGD, batch 256, momentum 0.9, weight decay 5e-4, rate {learning_rate} for {first} epochs and a tenth of it, with "
         f"momentum from zero, for {phases[1].epochs}"
     )
-    return Recipe(phases, 256, augment, description=description)
+    return Recipe(phases, 256, augment, description=description, rate=ConstantRate(learning_rate))
 
 
 @functools.cache
 def dsa_recipe(epochs: int = 1000, augment: Augmentation | None = None) -> Recipe:
-    """DSA's evaluation, also DM's: DC's with 1000 epochs under DSA's augmentation (Zhao & Bilen 2021)."""
+    """Makes DSA's recipe, also DM's: DC's with 1000 epochs under DSA's augmentation (Zhao & Bilen 2021, arXiv:2102.08259)."""
     return dc_recipe(epochs, augment or dsa())
 
 
 @functools.cache
 def idc_recipe(epochs: int = 1000, augment: Augmentation | None = None, mix: Mixing | None = None) -> Recipe:
-    """IDC's evaluation: SGD, rate 0.01, times 0.2 after two thirds and five sixths of the epochs, batch 64 (Kim et al. 2022).
+    """Makes IDC's recipe (arXiv:2205.14959): SGD, batch 64, rate 0.01, times 0.2 after 2/3 and 5/6 of the epochs.
 
     Args:
         epochs: passes over the condensed set.
-        augment: `augment.idc()` when None.
-        mix: CutMix with probability 0.5 when None.
+        augment: the augmentation; `augment.idc()` when None.
+        mix: the mixing; CutMix with probability 0.5 when None.
     """
     drops = (2 * epochs // 3, 5 * epochs // 6)
-    phase = Phase(
-        lambda steps: sgd(optax.piecewise_constant_schedule(0.01, {drop * steps: 0.2 for drop in drops})), epochs
-    )
     description = (
         f"SGD, batch 64, momentum 0.9, weight decay 5e-4, rate 0.01 for {epochs} epochs, times 0.2 after {drops[0]} and "
         f"{drops[1]}"
     )
-    return Recipe((phase,), 64, augment or idc(), mix or cutmix(probability=0.5), description)
+    phases = (Phase(_Dropping(drops), epochs),)
+    return Recipe(phases, 64, augment or idc(), mix or cutmix(probability=0.5), description, ConstantRate(0.01))

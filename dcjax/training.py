@@ -1,4 +1,4 @@
-"""Training one network, and what it makes of a batch: what objectives, trajectories, coresets and evaluation share."""
+"""Trains one network and computes what it makes of a batch, for objectives, trajectories, coresets and evaluation alike."""
 
 import functools
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import optax
 from jax import lax
 
 from dcjax.augment import identity, independent, no_mixing
+from dcjax.backend import current
 from dcjax.base import Array, Augmentation, Batch, Key, Loss, Mixing, Network, Params
-from dcjax.sharding import device_count, over_devices, sum_over_devices
-
-_FORWARD_BATCH = 500  # images that only go forward, at a time, where memory and not the cache is the limit
+from dcjax.sharding import device_count, over_devices, sum_over_devices, whole
+from dcjax.unroll import scan_in_segments
 
 
 def cross_entropy(net: Network) -> Loss:
-    """The mean cross-entropy of a batch. Rows whose label is all zeros are padding and count nothing."""
+    """Makes the loss that is the mean cross-entropy of a batch; rows whose label is all zeros are padding and count nothing."""
 
     def loss(params, batch):
         log_probability = jax.nn.log_softmax(net.apply(params, batch.image))
@@ -28,7 +28,7 @@ def cross_entropy(net: Network) -> Loss:
 
 
 def flatten(batch: Batch) -> Batch:
-    """[K, M, ...] -> [K*M, ...]."""
+    """Flattens a batch that is grouped by class: [K, M, ...] -> [K*M, ...]."""
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
 
 
@@ -37,20 +37,15 @@ def pad_to(batch: Batch, size: int) -> Batch:
     return jax.tree.map(lambda x: jnp.pad(x, [(0, size - x.shape[0])] + [(0, 0)] * (x.ndim - 1)), batch)
 
 
-def default_micro_batch() -> int | None:
-    """Images whose activations a CPU keeps in its cache; elsewhere a batch is taken whole."""
-    return 8 if jax.default_backend() == "cpu" else None
-
-
 def map_images(function: Callable[[Any, Array], Any], shared: Any, image: Array) -> Any:
-    """`function(shared, image)` for a flat batch [B, ...], divided among the devices and some images at a time on each.
+    """Computes `function(shared, image)` for a flat batch [B, ...], divided among the devices and some images at a time on each.
 
     The function treats every image by itself and does not close over arrays: what all images need is `shared`.
     """
 
     def on_one_device(shared, image):
         total = image.shape[0]
-        size = min(default_micro_batch() or _FORWARD_BATCH, total)
+        size = min(current().forward_batch, total)
         count = -(-total // size)
         padded = jnp.pad(image, [(0, count * size - total)] + [(0, 0)] * (image.ndim - 1))
         out = lax.map(functools.partial(function, shared), padded.reshape(count, size, *image.shape[1:]))
@@ -60,13 +55,13 @@ def map_images(function: Callable[[Any, Array], Any], shared: Any, image: Array)
 
 
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
-    """The gradient in `params` of a mean `loss` over a flat batch, divided among the cores of a CPU and into micro-batches.
+    """Computes the gradient in `params` of a mean `loss` over a flat batch, divided among the cores of a CPU and into micro-batches.
 
-    Exact up to rounding for networks that treat every image by itself (no batch norm). For a gradient that is to be
-    differentiated again, take `jax.grad` of the loss instead: micro-batches would only store more.
+    The gradient is exact up to rounding for networks that treat every image by itself (no batch norm). Where it is to be differentiated
+    again, take `jax.grad` of the loss instead: micro-batches would only store more.
     """
     gradient = functools.partial(_weighted_gradient, loss)
-    if _cores_are_devices():
+    if current().shares_memory:  # others would send each other a gradient at every step, so each takes all images
         devices = device_count()
         batch = pad_to(batch, -(-batch.image.shape[0] // devices) * devices)
         gradient = sum_over_devices(gradient)
@@ -74,15 +69,10 @@ def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
     return jax.tree.map(lambda t: t / jnp.maximum(weight, 1), total)  # a batch of padding alone has gradient 0
 
 
-def _cores_are_devices():
-    """Whether the devices share their memory. Others would send a gradient at every step of training: each takes the whole batch."""
-    return jax.default_backend() == "cpu" and jax.process_count() == 1
-
-
 def _weighted_gradient(loss, params, batch):
-    """The sum of the images' gradients, micro-batch by micro-batch, and how many images there are."""
+    """Computes the sum of the images' gradients, micro-batch by micro-batch, and the number of images."""
     size = batch.image.shape[0]
-    micro = min(default_micro_batch() or size, size)
+    micro = min(current().micro_batch or size, size)
     count = round(size / micro)  # rather a little more than `micro` at a time than a last part that is mostly padding
     micro = -(-size // count)
     parts = jax.tree.map(lambda x: x.reshape(count, micro, *x.shape[1:]), pad_to(batch, count * micro))
@@ -114,11 +104,11 @@ def fit(
         loss: `(params, Batch) -> scalar`, a mean over the batch.
         params: the weights to start from.
         batch: the training set, [B, H, W, C] and [B, K].
-        optimizer: its state starts afresh.
+        optimizer: updates the weights; its state starts afresh.
         epochs: passes over the set.
-        batch_size: images per step.
-        augment: drawn anew for every image at every step.
-        mix: drawn anew for every mini-batch, after augmentation.
+        batch_size: images in each mini-batch.
+        augment: the augmentation, drawn anew for every image of every mini-batch.
+        mix: the mixing, drawn anew for every mini-batch, after augmentation.
 
     Returns:
         The trained weights.
@@ -148,47 +138,108 @@ def descend(
     augment: Augmentation = identity,
     mix: Mixing = no_mixing,
 ) -> tuple[Params, Any]:
-    """As `fit` for a number of steps, with an optimizer that goes on from where it was: gives the weights and its state.
+    """Trains `params` as `fit` does, but for a number of steps and from an optimizer's state: gives the weights and the new state.
 
-    The steps take the mini-batches of one reshuffled pass over the set, and of further ones where that is not enough.
+    The steps take the mini-batches of one reshuffled pass over the set, and of further passes where that is not enough.
     """
-    size = batch.image.shape[0]
-    order_key, step_key = jax.random.split(key)
-    passes = -(-steps // steps_per_epoch(size, batch_size))
-    orders = jax.vmap(lambda key: shuffled(key, size, batch_size))(jax.random.split(order_key, passes))
-    indices = orders.reshape(-1, orders.shape[-1])[:steps]
     step = _descent(loss, _padded(batch, batch_size), optimizer, augment, mix)
-    return lax.scan(step, (params, opt_state), (jax.random.split(step_key, steps), indices))[0]
+    return lax.scan(step, (params, opt_state), _draws(key, batch.image.shape[0], steps, batch_size))[0]
 
 
-def _descent(loss, batch, optimizer, augment, mix):
-    """One step of training on the images of `batch` at some indices: `((params, opt_state), (key, indices)) -> (..., None)`."""
+def unroll(
+    key: Key,
+    loss: Loss,
+    params: Params,
+    batch: Batch,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    rate: Array,
+    augment: Augmentation = identity,
+    mix: Mixing = no_mixing,
+) -> Params:
+    """Trains `params` as `descend` does, differentiably in `params`, in the batch and in the rate.
+
+    The gradient of T steps keeps about 2 sqrt(T) copies of the weights and the optimizer's state, and the activations of one step:
+    the steps are divided into segments, of which only the starts are kept, and everything else is computed again.
+
+    Args:
+        key: shuffles, augments and mixes; consumed.
+        loss: `(params, Batch) -> scalar`, a mean over the batch, differentiated twice.
+        params: the weights to start from.
+        batch: the training set, [B, H, W, C] and [B, K].
+        optimizer: any of rate one, whose updates are multiplied by `rate`: `optax.sgd(1.0, momentum=0.5)` is then PyTorch's
+            gradient descent with momentum. Its state starts afresh.
+        steps: T, mini-batches in all; 0 gives `params` as they are.
+        batch_size: images in each mini-batch.
+        rate: the learning rate, one of all steps or one of each, [T].
+        augment: the augmentation, drawn anew for every image of every mini-batch.
+        mix: the mixing, drawn anew for every mini-batch, after augmentation.
+
+    Returns:
+        The trained weights.
+    """
+    rates = jnp.broadcast_to(rate, (steps,))
+    inputs = (*_draws(key, batch.image.shape[0], steps, batch_size), rates)
+    minibatch = _minibatches(_padded(batch, batch_size), augment, mix)
 
     def step(carry, inputs):
         params, opt_state = carry
-        key, indices = inputs
-        augment_key, mix_key = jax.random.split(key)
-        images = independent(augment, augment_key, batch.image[indices])
-        gradient = batch_gradient(loss, params, mix(mix_key)(Batch(images, batch.label[indices])))
+        *drawn, rate = inputs
+        gradient = jax.grad(loss)(params, minibatch(*drawn))
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        updates = jax.tree.map(lambda u: rate * u, updates)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    return scan_in_segments(step, (params, optimizer.init(params)), inputs)[0]
+
+
+def _descent(loss, batch, optimizer, augment, mix):
+    """Makes a training step on the images of `batch` at some indices: `((params, opt_state), (key, indices)) -> (..., None)`."""
+    minibatch = _minibatches(batch, augment, mix)
+
+    def step(carry, inputs):
+        params, opt_state = carry
+        gradient = batch_gradient(loss, params, minibatch(*inputs))
         updates, opt_state = optimizer.update(gradient, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), None
 
     return step
 
 
+def _minibatches(batch, augment, mix):
+    """Makes `(key, indices) -> Batch`, the images of `batch` at some indices, augmented and mixed."""
+
+    def minibatch(key, indices):
+        augment_key, mix_key = jax.random.split(key)
+        images = independent(augment, augment_key, batch.image[indices])
+        return mix(mix_key)(Batch(images, batch.label[indices]))
+
+    return minibatch
+
+
+def _draws(key, size, steps, batch_size):
+    """Draws each step's key, [T], and its mini-batch's indices, [T, batch_size], of one reshuffled pass after another."""
+    order_key, step_key = jax.random.split(key)
+    passes = -(-steps // steps_per_epoch(size, batch_size))
+    orders = jax.vmap(lambda key: shuffled(key, size, batch_size))(jax.random.split(order_key, passes))
+    return jax.random.split(step_key, steps), orders.reshape(-1, orders.shape[-1])[:steps]
+
+
 def _padded(batch, batch_size):
-    """So many rows that whole mini-batches come out."""
+    """Pads a batch to whole mini-batches and puts all of it on every device, because a step picks from anywhere."""
     size = batch.image.shape[0]
-    return pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size))
+    return whole(pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size)))
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
-    """Mini-batches that `size` images make."""
+    """Counts the mini-batches that `size` images make."""
     return -(-size // min(batch_size, size))
 
 
 def shuffled(key: Key, size: int, batch_size: int) -> Array:
-    """One epoch's indices [steps, batch_size]; what the last mini-batch lacks is made up by indices from `size` on."""
+    """Draws one epoch's indices [steps, batch_size]; what the last mini-batch lacks is made up by indices from `size` on."""
     steps = steps_per_epoch(size, batch_size)
     total = steps * min(batch_size, size)
     order = jnp.concatenate([jax.random.permutation(key, size), jnp.arange(size, total)])

@@ -1,5 +1,10 @@
-"""Where in weight space the comparison is made: pairs of pure functions that carry a network from step to step."""
+"""Trajectories say where in weight space the sets are compared: pairs of pure functions that carry a network from step to step.
 
+A trajectory's `init(key, draw)` gives the first `Point`, and `advance(key, point, syn, draw)` the next one. How a new network begins
+is a function `(key, draw) -> params` of its own: `untrained(net)`, or `drawn` where the step's draw brings trained weights.
+"""
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,40 +13,57 @@ import optax
 from jax import lax
 
 from dcjax.augment import identity, no_mixing
-from dcjax.base import Array, Augmentation, InputError, Mixing, Network, Params, Trajectory
+from dcjax.base import (
+    Array,
+    Augmentation,
+    Draw,
+    InputError,
+    Key,
+    Mixing,
+    Network,
+    Params,
+    Point,
+    Trajectory,
+    check_grouped,
+)
 from dcjax.training import cross_entropy, descend, fit, flatten, steps_per_epoch
 
-
-class FreshPoint(NamedTuple):
-    """A network as it was drawn."""
-
-    params: Params
+Begin = Callable[[Key, Draw], Params]
 
 
-class AgedPoint(NamedTuple):
-    """A network and how often it has been compared on."""
-
-    params: Params
-    age: Array  # int32 scalar, comparisons made on this network
+def untrained(net: Network) -> Begin:
+    """Begins every new network with weights drawn at random."""
+    return lambda key, draw: net.init(key)
 
 
-class TrainedPoint(NamedTuple):
-    """A network in training, and how often it has been compared on."""
+def drawn(key: Key, draw: Draw) -> Params:
+    """Begins a new network with the weights that the step's draw brings, such as those of a pool (IDC's faster choice)."""
+    del key
+    if not jax.tree.leaves(draw.start):
+        raise InputError(
+            "A network that begins as `drawn` takes its weights from the source, which gives none: add some, for instance by "
+            "`with_pool(source, pool)`."
+        )
+    return draw.start
 
-    params: Params
-    opt_state: Any
-    age: Array  # int32 scalar, comparisons made on this network
 
+def fresh(net: Network, *, begin: Begin | None = None) -> Trajectory:
+    """Takes a new network for every comparison and never trains it (DM's trajectory).
 
-def fresh(net: Network) -> Trajectory:
-    """A new network for every comparison, never trained (DM's; where unrolled inner training starts, too)."""
+    Zhao & Bilen, Dataset Condensation with Distribution Matching, WACV 2023 (arXiv:2110.04181).
 
-    def init(key):
-        return FreshPoint(net.init(key))
+    Args:
+        net: the network.
+        begin: how a new network begins; `untrained(net)` when None.
+    """
+    begin = begin or untrained(net)
 
-    def advance(key, point, syn, real):
-        del point, syn, real
-        return init(key)
+    def init(key, draw):
+        return Point(begin(key, draw))
+
+    def advance(key, point, syn, draw):
+        del point, syn
+        return init(key, draw)
 
     return Trajectory(init, advance)
 
@@ -55,48 +77,54 @@ def on_synthetic(
     batch_size: int = 256,
     augment: Augmentation = identity,
     mix: Mixing = no_mixing,
+    begin: Begin | None = None,
 ) -> Trajectory:
-    """DC's trajectory: a network trained on the condensed set between comparisons (Zhao et al. 2021, algorithm 1).
+    """Trains a network on the condensed set between comparisons (DC's trajectory).
 
-    A network lives for `restart_every` steps; after each but the last it is trained for `epochs` on the condensed set as it
-    then is, and a new one is drawn after the last.
+    A network lives for `restart_every` steps; after each but the last it is trained for `epochs` on the condensed set as the set
+    then is, and a new network begins after the last. Zhao, Mopuri & Bilen, Dataset Condensation with Gradient Matching, ICLR 2021
+    (arXiv:2006.05929).
 
     Args:
         net: the network.
-        optimizer: of the inner training; its state starts afresh in every step.
-        epochs: passes over the condensed set between two steps.
-        restart_every: steps per network; at 1 the network is never trained.
-        batch_size: of the inner training.
-        augment: independent, for every image at every inner step.
-        mix: for every mini-batch, after augmentation.
+        optimizer: trains the network; its state starts afresh in every step.
+        epochs: passes over the condensed set between two comparisons.
+        restart_every: comparisons on each network; at 1 the network is never trained.
+        batch_size: images in each mini-batch.
+        augment: the augmentation, drawn anew for every image of every mini-batch.
+        mix: the mixing, drawn anew for every mini-batch, after augmentation.
+        begin: how a new network begins; `untrained(net)` when None.
     """
-    loss = cross_entropy(net)
+    loss, begin = cross_entropy(net), begin or untrained(net)
 
-    def init(key):
-        return AgedPoint(net.init(key), jnp.zeros((), jnp.int32))
+    def init(key, draw):
+        return Point(begin(key, draw), carry=jnp.zeros((), jnp.int32))  # comparisons made on this network
 
-    def train(key, point, syn):
-        params = fit(
-            key,
-            loss,
-            point.params,
-            flatten(syn),
-            optimizer,
-            epochs=epochs,
-            batch_size=batch_size,
-            augment=augment,
-            mix=mix,
-        )
-        return AgedPoint(params, point.age + 1)
+    def train(key, point, syn, draw):
+        del draw
+        how = {"epochs": epochs, "batch_size": batch_size, "augment": augment, "mix": mix}
+        params = fit(key, loss, point.params, flatten(syn), optimizer, **how)
+        return Point(params, carry=point.carry + 1)
 
-    def advance(key, point, syn, real):
-        del real
+    def restart(key, point, syn, draw):
+        del point, syn
+        return init(key, draw)
+
+    def advance(key, point, syn, draw):
+        check_grouped(syn)
         if restart_every == 1:
-            return init(key)
-        is_last = point.age + 1 == restart_every
-        return lax.cond(is_last, lambda key, *_: init(key), train, key, point, lax.stop_gradient(syn))
+            return init(key, draw)
+        is_last = point.carry + 1 == restart_every
+        return lax.cond(is_last, restart, train, key, point, lax.stop_gradient(syn), draw)
 
     return Trajectory(init, advance)
+
+
+class Progress(NamedTuple):
+    """Says how far a network's training has come."""
+
+    opt_state: Any
+    age: Array  # int32 scalar, comparisons made on this network
 
 
 def on_real(
@@ -109,65 +137,53 @@ def on_real(
     warm_up_epochs: int = 0,
     augment: Augmentation = identity,
     mix: Mixing = no_mixing,
+    begin: Begin | None = None,
 ) -> Trajectory:
-    """IDC's trajectory: a network trained on real images between comparisons (Kim et al. 2022).
+    """Trains a network on real images between comparisons (IDC's trajectory).
 
-    What is condensed has no part in it, so the gradients that are matched are those of a network that learns from the data
-    themselves. It trains on the step's draw: `steps` `batch_size` images of it, or several passes over it where it has fewer.
+    The condensed set has no part in the training, so the gradients that are matched are those of a network that learns from the data
+    themselves. The network trains on the step's draw, on `steps` mini-batches of it, in several passes where it has fewer.
+    Kim et al., Dataset Condensation via Efficient Synthetic-Data Parameterization, ICML 2022 (arXiv:2205.14959).
 
     Args:
-        net: the network; `from_pool(net, ...)` restarts from one that is trained already.
-        optimizer: of the network; its state goes on from step to step and starts afresh with a new network.
-        steps: training steps between two comparisons.
-        batch_size: images in each.
-        restart_every: comparisons per network.
-        warm_up_epochs: passes over the draw of that moment (IDC: over all real images) before a new network's first comparison;
-            the first network of a run has none, as no draw has been made when it is.
-        augment: independent, for every image at every step.
-        mix: for every mini-batch, after augmentation.
+        net: the network.
+        optimizer: trains the network; its state goes on from step to step and starts afresh with a new network.
+        steps: mini-batches between two comparisons.
+        batch_size: images in each mini-batch.
+        restart_every: comparisons on each network.
+        warm_up_epochs: passes over the draw of that moment (IDC: over all real images) before a network's first comparison.
+        augment: the augmentation, drawn anew for every image of every mini-batch.
+        mix: the mixing, drawn anew for every mini-batch, after augmentation.
+        begin: how a new network begins; `untrained(net)` when None.
     """
     if steps < 1:
         raise InputError(
             f"on_real trains the network for at least one step between comparisons, not {steps}: take `fresh`."
         )
-    loss = cross_entropy(net)
+    loss, begin = cross_entropy(net), begin or untrained(net)
 
-    def init(key):
-        params = net.init(key)
-        return TrainedPoint(params, optimizer.init(params), jnp.zeros((), jnp.int32))
-
-    def train(key, point, real, steps=steps):
+    def train(key, point, draw, steps=steps):
         how = {"steps": steps, "batch_size": batch_size, "augment": augment, "mix": mix}
-        params, opt_state = descend(key, loss, point.params, point.opt_state, real, optimizer, **how)
-        return TrainedPoint(params, opt_state, point.age + 1)
+        start = (point.params, point.carry.opt_state)
+        params, opt_state = descend(key, loss, *start, flatten(draw.real), optimizer, **how)
+        return Point(params, carry=Progress(opt_state, point.carry.age + 1))
 
-    def restart(key, point, real):
-        del point
+    def untouched(key, draw):
+        params = begin(key, draw)
+        return Point(params, carry=Progress(optimizer.init(params), jnp.zeros((), jnp.int32)))
+
+    def init(key, draw):
         if not warm_up_epochs:
-            return init(key)
-        init_key, train_key = jax.random.split(key)
-        warm = train(train_key, init(init_key), real, warm_up_epochs * steps_per_epoch(real.image.shape[0], batch_size))
-        return warm._replace(age=jnp.zeros((), jnp.int32))
+            return untouched(key, draw)
+        begin_key, train_key = jax.random.split(key)
+        per_epoch = steps_per_epoch(draw.real.label[..., 0].size, batch_size)
+        warm = train(train_key, untouched(begin_key, draw), draw, warm_up_epochs * per_epoch)
+        return warm._replace(carry=warm.carry._replace(age=jnp.zeros((), jnp.int32)))
 
-    def advance(key, point, syn, real):
+    def advance(key, point, syn, draw):
         del syn
-        return lax.cond(point.age + 1 == restart_every, restart, train, key, point, flatten(real))
+        check_grouped(draw.real)
+        is_last = point.carry.age + 1 == restart_every
+        return lax.cond(is_last, lambda key, point, draw: init(key, draw), train, key, point, draw)
 
     return Trajectory(init, advance)
-
-
-def from_pool(net: Network, pool: Params) -> Network:
-    """The same network, but every new one is one of a pool of P, drawn at random: IDC's faster choice.
-
-    The weights become constants of every program that draws from them: a pool of large networks makes programs as large.
-
-    Args:
-        net: the architecture.
-        pool: weights of P networks, stacked along a first axis, for instance each trained for a few epochs.
-    """
-
-    def init(key):
-        chosen = jax.random.randint(key, (), 0, jax.tree.leaves(pool)[0].shape[0])
-        return jax.tree.map(lambda x: jnp.asarray(x)[chosen], pool)
-
-    return net._replace(init=init)

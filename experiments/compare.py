@@ -1,94 +1,188 @@
-"""Runs several methods on one dataset, judges all by one evaluation, and sets them side by side.
+"""Runs several methods, or one method with other parts, and tabulates their accuracies under one evaluation.
 
 python -m experiments.compare --dataset digits --methods random,herding,dc,whole --ipc 1,10 --seeds 0,1,2
 python -m experiments.compare --dataset mnist --methods random,dc --eval-epochs 300 --eval-augment none -- --num-students 5
+python -m experiments.compare --dataset mnist --methods idc --ipc 1 --judge idc \
+    --parameterizations pixels,multi_formation --trajectories on_synthetic,on_real
 
-What follows `--` goes to every `experiments.run` where it changes something. Stopped, it goes on where it was when started again.
+The last command asks what each of IDC's two parts is worth: its runs are IDC in everything else. Flags after `--` go to every run
+that has them. A comparison that was stopped goes on when the same command is given again.
 """
 
 import dataclasses
 import itertools
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from dcjax import InputError
-from experiments import cli, grid
-from experiments import config as configs
-from experiments.config import EVALUATION, Config
-from experiments.idle import idle_of
-from experiments.presets import METHODS
+from experiments.methods import METHODS
+from experiments.parts import AXES
+from experiments.parts.values import flag
+from experiments.pipeline import grid
+from experiments.pipeline.endings import exit_code
+from experiments.pipeline.passes import equal_passes
+from experiments.run import run
+from experiments.settings.flags import known_flags, nearest, read, words_of
+from experiments.settings.parse import chosen_members, parse
+from experiments.settings.settings import Settings, paper_settings
 
-_OWN = (*grid.OWN, *EVALUATION[1:])  # all but the number of students
+_AXES = ("parameterization", "objective", "trajectory")
+_UNEQUAL = ("inner_epochs", "warm_up_epochs")  # flags that would train the networks of some cells for longer
 
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """Runs every method at every number of images per class with every seed, and tabulates them."""
+    """Makes a run for every combination of method, parts, images per class and seed, and tabulates the accuracies."""
 
     dataset: str = "digits"
-    """As of experiments.run."""
-    methods: tuple[str, ...] = METHODS
-    """Methods of experiments.run, separated by commas."""
+    """Data set to condense, named as for experiments.run."""
+    methods: tuple[str, ...] = (*METHODS,)
+    """Methods to run (--method of experiments.run), separated by commas."""
     ipc: tuple[int, ...] = (1, 10)
-    """Images per class."""
+    """Images per class; every set may take the bytes of so many."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Each makes a set of its own."""
+    """Seeds; every method makes one set with each."""
+    parameterizations: tuple[str, ...] = ()
+    """Parameterizations to try in place of each method's own."""
+    objectives: tuple[str, ...] = ()
+    """Objectives to try in place of each method's own."""
+    trajectories: tuple[str, ...] = ()
+    """Trajectories to try in place of each method's own; networks train for as many steps on condensed as on real images."""
+    judge: str = "dc"
+    """Method whose evaluation judges all sets."""
     eval_epochs: int | None = None
-    """Epochs of every network that a set is judged by; DC's for the dataset when not given."""
+    """Epochs that every student is trained for; the judge's own for the dataset when not given."""
     eval_augment: str | None = None
-    """Its augmentation, for all methods alike; DC's for the dataset when not given."""
+    """Augmentation of the images that students are trained on; the judge's own for the dataset when not given."""
     workdir: str | None = None
-    """Where the run directories and the table go; runs/compare-DATASET when not given."""
+    """Folder for the run directories and the table; runs/compare-DATASET when not given."""
 
     def __post_init__(self):
         for name in ("methods", "ipc", "seeds"):
             if not getattr(self, name):
-                raise InputError(f"{cli.flag(name)} names nothing: give at least one.")
-        for method in self.methods:
-            if method not in METHODS:
-                hint = cli.nearest(method, METHODS)
-                raise InputError(f"There is no method {method!r}: choose among {', '.join(METHODS)}.{hint}")
+                raise InputError(f"{flag(name)} names nothing: give at least one.")
+        for method in (*self.methods, self.judge):
+            _check_choice("method", method, [*METHODS])
+        for axis in _AXES:
+            for member in self.members(axis):
+                _check_choice(axis, member, [*AXES[axis].members])
+        if any(map(self.members, _AXES)):
+            fixed = [method for method in self.methods if not METHODS[method].condenses]
+            if fixed:
+                raise InputError(
+                    f"{fixed[0]} chooses real images and has no parts to replace: leave it out of --methods."
+                )
+
+    def members(self, axis: str) -> tuple[str, ...]:
+        """Gives the parts of an axis that replace the methods' own."""
+        plural = {"parameterization": "parameterizations", "objective": "objectives", "trajectory": "trajectories"}
+        return getattr(self, plural[axis])
+
+
+def _check_choice(kind, name, choices):
+    if name not in choices:
+        raise InputError(f"There is no {kind} {name!r}: choose among {', '.join(choices)}.{nearest(name, choices)}")
+
+
+class Combination(NamedTuple):
+    """A method, with the parts that replace some of its own."""
+
+    method: str
+    names: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """Gives the name of its row in the table."""
+        return ", ".join(self.names.values()) or self.method
+
+    def flags(self, dataset: str, ipc: int, passed: list[str]) -> set[str]:
+        """Gives all flags that its run has, if those of `passed` that name a part are passed on to it."""
+        axes = METHODS[self.method].kind.axes
+        others = {axis: member for axis, member in chosen_members(passed).items() if axis in axes}
+        parts = paper_settings(self.method, dataset, ipc, others | self.names).parts
+        return {*map(flag, axes)}.union(*(known_flags(type(part)) for part in parts.values()))
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command line and gives the exit code."""
+    return exit_code(compare, argv)
 
 
 def compare(argv: list[str]) -> None:
+    """Reads the command line, makes the runs and fills the table."""
     own, passed = grid.split(argv)
-    wanted = cli.read(Compared, own)
-    grid.check_passed(passed, _OWN)
+    wanted = read(Compared, own)
+    evaluation = _evaluation(wanted)
+    grid.check_passed(passed, {*grid.OWN, *evaluation, *(axis for axis in _AXES if wanted.members(axis))})
     place = Path(wanted.workdir or f"runs/compare-{wanted.dataset.replace(':', '-').replace('/', '-')}")
-    facts = {"command": grid.command("compare", argv), "dataset": wanted.dataset, "evaluation": _evaluation(wanted)}
-    grid.fill(place, [*_cells(wanted, place, passed)], facts)
+    command = shlex.join(["python", "-m", "experiments.compare", *argv])
+    cells = [*_cells(wanted, place, evaluation, passed)]
+    facts = {"command": command, "dataset": wanted.dataset, "evaluation": evaluation, **_note(wanted, cells)}
+    grid.fill(run, place, cells, facts)
 
 
 def _evaluation(wanted):
-    """How every set is judged."""
-    own = configs.defaults("dc", wanted.dataset, 1, Config.network)
-    epochs = own.eval_epochs if wanted.eval_epochs is None else wanted.eval_epochs
-    return {"eval_recipe": "dc", "eval_epochs": epochs, "eval_augment": wanted.eval_augment or own.eval_augment}
+    """Gives the settings of the evaluation that judges every set."""
+    own = paper_settings(wanted.judge, wanted.dataset, wanted.ipc[0], {})
+    evaluation = {"eval_recipe": own.eval_recipe, **dataclasses.asdict(own.parts["eval_recipe"])}
+    chosen = {"eval_epochs": wanted.eval_epochs, "eval_augment": wanted.eval_augment}
+    return evaluation | {name: value for name, value in chosen.items() if value is not None}
 
 
-def _idle(methods):
-    """Method -> flags that change nothing there, but do with another of the methods."""
-    idle = {method: idle_of(method) for method in methods}
-    nowhere = set.intersection(*idle.values())
-    return {method: names - nowhere for method, names in idle.items()}
+def _combinations(wanted: Compared) -> list[Combination]:
+    chosen = {axis: wanted.members(axis) for axis in _AXES if wanted.members(axis)}
+    return [
+        Combination(method, dict(zip(chosen, members)))
+        for method in wanted.methods
+        for members in itertools.product(*chosen.values())
+    ]
 
 
-def _cells(wanted, place, passed):
-    """The whole training set has no number of images per class."""
-    idle = _idle(wanted.methods)
-    for method, ipc, seed in itertools.product(wanted.methods, wanted.ipc, wanted.seeds):
-        is_whole = method == "whole"
+def _cells(wanted, place, evaluation, passed) -> Iterator[grid.Cell]:
+    """Yields a cell for every run; `whole` has one per seed, as it does not depend on the number of images per class."""
+    combinations = _combinations(wanted)
+    somewhere = set().union(*(each.flags(wanted.dataset, wanted.ipc[0], passed) for each in combinations))
+    for each, ipc in itertools.product(combinations, wanted.ipc):
+        is_whole = METHODS[each.method].takes_all
         if is_whole and ipc != wanted.ipc[0]:
             continue
-        settings = {"method": method, "dataset": wanted.dataset, "ipc": ipc, "seed": seed, **_evaluation(wanted)}
-        settings |= {"eval_mix": "none", "workdir": place / f"{method}-{ipc}-{seed}"}
-        words = [
-            *grid.words_of(settings),
-            *([] if is_whole else ["--no-baseline"]),
-            *grid.without(passed, idle[method]),
-        ]
-        yield grid.Cell(method, None if is_whole else ipc, words)
+        words = _words(wanted, evaluation, passed, somewhere, each, ipc)
+        if each.names.get("trajectory") == "on_synthetic":
+            passes = equal_passes(words, _words(wanted, evaluation, passed, somewhere, _on_real(wanted, each), ipc))
+            grid.check_passed(passed, _UNEQUAL if passes else ())
+            words += passes
+        for seed in wanted.seeds:
+            folder = place / "-".join(map(str, (each.method, *each.names.values(), ipc, seed)))
+            own = words_of({"seed": seed, "workdir": folder})
+            label = each.label if len(wanted.methods) == 1 or not each.names else f"{each.method}: {each.label}"
+            yield grid.Cell(label, None if is_whole else ipc, [*words, *own])
+
+
+def _on_real(wanted, each):
+    """Gives the cell beside it whose networks train on real images: one of the table, or else the method's own."""
+    others = {axis: member for axis, member in each.names.items() if axis != "trajectory"}
+    return each._replace(names=others | ({"trajectory": "on_real"} if "on_real" in wanted.trajectories else {}))
+
+
+def _words(wanted, evaluation, passed, somewhere, each, ipc):
+    """Gives the flags of a cell. A passed flag that only other cells have is left out; one that no cell has is for the run to refuse."""
+    elsewhere = somewhere - each.flags(wanted.dataset, ipc, passed)
+    settings = {"method": each.method, "dataset": wanted.dataset, "ipc": ipc, **each.names, **evaluation}
+    baseline = [] if METHODS[each.method].takes_all else ["--no-baseline"]
+    return [*words_of(settings), *baseline, *grid.without(passed, elsewhere)]
+
+
+def _note(wanted, cells) -> dict[str, str]:
+    """Gives the note beside a table in which parts of a method were replaced: the steps that each cell took."""
+    if not any(map(wanted.members, _AXES)):
+        return {}
+    runs: list[Settings] = [parse(cell.arguments) for cell in cells]
+    steps = sorted({each.iterations * each.matches for each in runs})
+    return {"note": f"{' or '.join(map(str, steps))} steps of what is learned in each cell, from the same bytes."}
 
 
 if __name__ == "__main__":
-    sys.exit(cli.exit_code(compare, sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

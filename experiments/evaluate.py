@@ -4,8 +4,8 @@ python -m experiments.evaluate runs/dc-mnist-1 --networks convnet,mlp,lenet,alex
 python -m experiments.evaluate runs/a runs/b --recipes dc,dsa,idc --augmentation both
 python -m experiments.evaluate theirs.pt folder/of/pngs --dataset cifar10
 
-Every set is tested as often as there are networks, recipes and augmentations. What was measured is in `evaluation.json` beside the
-set; a command that was stopped goes on where it was when given again.
+Every set is tested with every combination of network, recipe and augmentation. The accuracies are in `evaluation.json` beside the
+set; a command that was stopped goes on when it is given again.
 """
 
 import dataclasses
@@ -23,13 +23,17 @@ import tyro
 import dcjax as dc
 from dcjax import foreign, sharding
 from dcjax.data.cache import read_npz
-from experiments import cli, output
-from experiments import config as configs
-from experiments.config import Config
-from experiments.contest import Contest, Entry, Terms, network
-from experiments.run import configure_jax
-from experiments.scorebook import Scorebook
-from experiments.stop import StopRequest
+from dcjax.normalisation import ZCA, restored
+from experiments.parts.networks import NETWORKS, ConvNet
+from experiments.parts.values import flag
+from experiments.pipeline import scores, show
+from experiments.pipeline.endings import exit_code
+from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.recipes import PAPERS
+from experiments.pipeline.rivals import Entry, Terms, Tests, finish, network
+from experiments.pipeline.stop import StopRequest
+from experiments.settings import saved
+from experiments.settings.flags import read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,62 +41,67 @@ class Evaluation:
     """Tests condensed sets on several networks and under several recipes, beside random images and the whole data."""
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Run directories, condensed.npz or other .npz files, folders of images with a subfolder per class, published .pt files."""
-    networks: tuple[Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"], ...] = ("convnet",)
-    """Architectures, separated by commas."""
-    recipes: tuple[Literal["own", "dc", "dsa", "idc"], ...] = ("own",)
-    """How students are trained: by the set's own recipe, or DC's, DSA's, IDC's as published for the dataset."""
+    """Sets to test: run directories, .npz files, folders with a subfolder of images per class, or published .pt files."""
+    networks: tuple[Literal[(*NETWORKS.members,)], ...] = ("convnet",)
+    """Architectures to test on, separated by commas."""
+    recipes: tuple[Literal[("own", *PAPERS)], ...] = ("own",)
+    """Recipes that students are trained by: the set's own, or DC's, DSA's or IDC's as published for the dataset."""
     augmentation: Literal["with", "without", "both"] = "with"
-    """Whether the recipe's augmentation is used."""
+    """Students are trained with the recipe's augmentation, without it, or both ways."""
     rivals: tuple[Literal["random", "whole", "none"], ...] = ("random", "whole")
-    """What the set is compared with: random real images, the whole training set, or none."""
+    """Rivals that the set is compared with: random real images, the whole training set, or none."""
     num_students: int = 20
-    """Networks trained from scratch for each accuracy."""
+    """Students (networks trained from scratch) for each accuracy."""
     epochs: int | None = None
-    """Epochs of each; the recipe's own number when not given."""
+    """Epochs that every student is trained for; the recipe's own number when not given."""
     whole_epochs: int = 20
-    """Epochs on the whole training set."""
+    """Epochs that a student is trained for on the whole training set."""
     whole_students: int = 3
-    """Networks trained on it."""
+    """Students trained on the whole training set."""
     width: int | None = None
-    """Channels of the ConvNet; those that the set was made for, or 128, when not given."""
+    """Channels of the ConvNet; as many as the set was made with, or 128, when not given."""
     dataset: str | None = None
-    """What to test on; the one that the set was made from when not given."""
+    """Data set to test on; the one that the set was made from when not given."""
     data_dir: str | None = None
-    """Where TFDS datasets are prepared (or TFDS_DATA_DIR)."""
+    """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR); as for the run when not given."""
     image_size: int | None = None
-    """Crop and resize test images to this many pixels a side; as for the run when not given."""
+    """Pixels along each side, to which test images are cropped and resized; as for the run when not given."""
     seed: int = 0
-    """The one seed."""
+    """Seed of all random numbers."""
     out: str | None = None
-    """Where to write what was measured; evaluation.json in the run directory when not given."""
+    """File for the accuracies; evaluation.json in the run directory when not given."""
     devices: int | None = None
-    """Devices that share the students; all when not given."""
+    """Number of devices that students are divided among; all when not given."""
 
     def __post_init__(self):
         if not self.runs:
             raise dc.InputError("There is nothing to evaluate: give run directories or files of condensed sets.")
         for name in ("networks", "recipes", "rivals"):
             if not getattr(self, name):
-                raise dc.InputError(f"{cli.flag(name)} names nothing: give at least one.")
+                raise dc.InputError(f"{flag(name)} names nothing: give at least one.")
         for name in ("num_students", "whole_students", "whole_epochs", "width", "epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise dc.InputError(f"{cli.flag(name)} must be at least 1, not {value}.")
+                raise dc.InputError(f"{flag(name)} must be at least 1, not {value}.")
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command line and gives the exit code."""
+    return exit_code(evaluate, argv)
 
 
 def evaluate(argv: list[str]) -> None:
-    wanted = cli.read(Evaluation, argv)
+    wanted = read(Evaluation, argv)
     configure_jax()
     with StopRequest() as stop, sharding.across(wanted.devices):
-        entries = _entries(wanted)  # all are checked before any is tested
-        contest = Contest(_terms(wanted), stop)
+        entries = _entries(wanted)  # before any is tested, so that a wrong one costs no time
+        tests = Tests(_terms(wanted), stop)
         stop.advice = "What was measured is kept: give the same command again."
         command = shlex.join(["python", "-m", "experiments.evaluate", *argv])
         for entry in entries:
-            rows = entry.book.finish([{**row, "command": command} for row in contest.rows(entry)])
-            output.console.print(output.contest_table(entry.name, rows))
-            output.say(f"Written to {entry.book.path}")
+            rows = finish(entry.store, [{**row, "command": command} for row in tests.rows(entry)])
+            show.console.print(show.rivals_table(entry.name, rows))
+            show.say(f"Written to {entry.store.path}")
 
 
 def _terms(wanted):
@@ -102,11 +111,11 @@ def _terms(wanted):
 
 
 def _entries(wanted):
-    """Every set that is named, found to fit its data and the networks."""
-    load = functools.cache(lambda name, data_dir, size: _loaded(name, data_dir, size, wanted))
+    """Reads every named set, and checks that it fits its data and the networks."""
+    load = functools.cache(lambda *source: _loaded(*source, wanted))
     entries, places = [], set()
     for path in map(_found, wanted.runs):
-        data, fingerprint = load(*_source(path, wanted))
+        data, fingerprint = load(*_source(path, wanted), _whitened(path))
         sets = foreign.read(path, data)
         for i, condensed in enumerate(sets):
             name, index = (str(path), "") if len(sets) == 1 else (f"{path} [{i}]", f"-{i}")
@@ -116,8 +125,8 @@ def _entries(wanted):
             places.add(place)
             width = wanted.width or _own_width(condensed)
             seen = {"width": width, "dataset": data.name, "data": fingerprint, "set": _digest(condensed)}
-            book = Scorebook(place, {**_settings(wanted), **seen})
-            entries.append(Entry(name, condensed, data, fingerprint, width, book))
+            store = scores.opened(place, {**_settings(wanted), **seen})
+            entries.append(Entry(name, condensed, data, fingerprint, width, store))
     return entries
 
 
@@ -128,22 +137,23 @@ def _found(path):
     return path
 
 
-def _loaded(name, data_dir, size, wanted):
-    """The data and a digest of them; the networks must be able to take them."""
-    data = dc.data.load(name, data_dir=data_dir, image_size=size).replicated()
+def _loaded(name, data_dir, size, whitened, wanted):
+    """Loads the data with a digest of them, and checks that every network can take them."""
+    fit = whitened and (lambda pixels: restored(read_npz(whitened)))
+    data = dc.data.load(name, data_dir=data_dir, image_size=size, normalisation=fit).replicated()
     for architecture in wanted.networks:
-        jax.eval_shape(network(architecture, wanted.width or Config.width, data).init, jax.random.key(0))
+        jax.eval_shape(network(architecture, wanted.width or ConvNet.width, data).init, jax.random.key(0))
     tested = hashlib.sha256(np.asarray(data.test.image).tobytes()).hexdigest()
     return data, data.fingerprint() + tested
 
 
 def _source(path, wanted):
-    """(name, folder, image size) of what a set is tested on: as the flags say, else as its run had it."""
-    saved = (path if path.is_dir() else path.parent) / "config.json"
+    """Gives the name, folder and image size of the data to test on: as the flags say, else as the set's run had them."""
+    config = (path if path.is_dir() else path.parent) / "config.json"
     own = {"dataset": _dataset(path), "data_dir": None, "image_size": None}
-    if (path.is_dir() or path.name == "condensed.npz") and saved.is_file():
-        config = configs.load(saved)
-        own = {name: getattr(config, name) for name in own}
+    if (path.is_dir() or path.name == "condensed.npz") and config.is_file():
+        settings = saved.load(config)
+        own = {name: getattr(settings, name) for name in own}
     chosen = {name: getattr(wanted, name) or value for name, value in own.items()}
     if not chosen["dataset"]:
         raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
@@ -151,12 +161,24 @@ def _source(path, wanted):
 
 
 def _dataset(path):
-    own = next((p for p in (path, path / "condensed.npz") if p.is_file() and p.suffix == ".npz"), None)
-    return dc.load_condensed(own).meta.get("dataset") if own and "meta" in read_npz(own) else None
+    own = _own_set(path)
+    return own and dc.load_condensed(own).meta.get("dataset")
+
+
+def _whitened(path):
+    """Gives the file of a set learned from whitened images, so that test images are whitened alike; None for other sets."""
+    own = _own_set(path)
+    return own if own and isinstance(dc.load_condensed(own).normalisation, ZCA) else None
+
+
+def _own_set(path):
+    """Gives the file of a set that `experiments.run` wrote; None for sets made elsewhere."""
+    file = path / "condensed.npz" if path.is_dir() else path
+    return file if file.is_file() and file.suffix == ".npz" and "meta" in read_npz(file) else None
 
 
 def _place(path, index, wanted):
-    """Where the accuracies go."""
+    """Gives the file that a set's accuracies go to."""
     if wanted.out:
         out = Path(wanted.out).expanduser()
         return out.with_name(f"{out.stem}{index}{out.suffix}")
@@ -167,22 +189,22 @@ def _place(path, index, wanted):
 
 
 def _settings(wanted):
-    """What accuracies depend on. The first students are the same however many there are: a later command may add some."""
+    """Gives the settings that accuracies depend on. The number of students is none: a later command may add some."""
     return {name: getattr(wanted, name) for name in ("epochs", "whole_epochs", "seed")}
 
 
 def _own_width(condensed):
-    return condensed.meta.get("recipe", {}).get("network", {}).get("width", Config.width)
+    return condensed.meta.get("recipe", {}).get("network", {}).get("width", ConvNet.width)
 
 
 def _digest(condensed):
-    """Of what is stored where that is known: normalised images differ in their last bits between machines."""
+    """Digests the parameters that a set stores, if it does: normalised images differ in their last bits between machines."""
     says = [condensed.meta[name] for name in ("ipc", "recipe", "decoder") if name in condensed.meta]
     digest = hashlib.sha256(repr(says).encode())
-    for array in condensed.compact.values() or condensed.batch:
+    for array in (*(condensed.compact.values() or condensed.batch), *condensed.hyper.values()):
         digest.update(np.asarray(array).tobytes())
     return digest.hexdigest()
 
 
 if __name__ == "__main__":
-    sys.exit(cli.exit_code(evaluate, sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

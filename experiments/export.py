@@ -19,12 +19,16 @@ from rich.table import Table
 
 import dcjax as dc
 from dcjax import foreign, sharding
-from experiments import cli, output
-from experiments import config as configs
-from experiments.build import build
-from experiments.output import console, say
-from experiments.run import configure_jax
-from experiments.workdir import write_text
+from experiments.pipeline import show
+from experiments.pipeline.build import build
+from experiments.pipeline.endings import exit_code
+from experiments.pipeline.job import load_data
+from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.rundir import write_text
+from experiments.pipeline.students import accuracies
+from experiments.settings import saved
+from experiments.settings.flags import read
+from experiments.settings.settings import Settings
 
 WRITERS = {"npz": foreign.write_npz, "png": foreign.write_png, "pt": foreign.write_pt}
 
@@ -38,13 +42,13 @@ class Export:
     format: Literal["npz", "png", "pt"]
     """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files."""
     out: str | None = None
-    """Where to write; images.npz, images.pt or the folder images/ beside condensed.npz when not given."""
+    """File or folder to write; images.npz, images.pt or images/ beside condensed.npz when not given."""
     evaluate: bool = True
-    """png: measure what 8 bits cost, by the recipe of the run."""
+    """png: measure what rounding to 8 bits costs in accuracy, by the recipe of the run."""
     num_students: int = 5
-    """png: networks trained from scratch on the set as it is, and on the rounded one."""
+    """png: students (networks trained from scratch) on the exact set, and as many on the rounded one."""
     data_dir: str | None = None
-    """png: where TFDS datasets are prepared; where they were for the run when not given."""
+    """png: folder of prepared TFDS datasets; as for the run when not given."""
 
     def __post_init__(self):
         if self.num_students < 1:
@@ -52,12 +56,12 @@ class Export:
 
 
 def main(argv: list[str]) -> int:
-    return cli.exit_code(run, argv)
+    return exit_code(run, argv)
 
 
 def run(argv: list[str]) -> None:
-    """Reads and checks everything before anything is written."""
-    request = cli.read(Export, argv)
+    """Writes the set, once everything that it needs has been read and checked."""
+    request = read(Export, argv)
     configure_jax()
     source = Path(request.run).expanduser()
     source = source / "condensed.npz" if source.is_dir() else source
@@ -66,41 +70,39 @@ def run(argv: list[str]) -> None:
     out = Path(request.out).expanduser() if request.out else source.with_name(f"images{suffix}")
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, condensed)
-    say(f"{np.prod(condensed.batch.image.shape[:2])} images are in {out}")
+    show.say(f"{np.prod(condensed.batch.image.shape[:2])} images are in {out}")
     if setting:
         with sharding.across():
             accuracy = _compare({"exact": source, "png": out}, *setting, request.num_students)
         note = out / "export.json"
         write_text(note, json.dumps({**json.loads(note.read_text()), "accuracy": accuracy}, indent=2) + "\n")
-        console.print(_table(setting[0], accuracy))
+        show.console.print(_table(setting[0], accuracy))
 
 
-def _setting(source, request) -> tuple[configs.Config, dc.data.Dataset]:
-    """The settings and data of the run that made the set."""
-    saved = source.with_name("config.json")
-    if not saved.is_file():
-        raise dc.InputError(f"There is no {saved} to evaluate by: give --no-evaluate, or the whole run directory.")
-    config = configs.load(saved)
-    configure_jax(config.precision)
-    data_dir = request.data_dir or config.data_dir
-    return config, dc.data.load(config.dataset, data_dir=data_dir, image_size=config.image_size)
+def _setting(source, request) -> tuple[Settings, dc.data.Dataset]:
+    """Loads the settings and data of the run that made the set."""
+    config = source.with_name("config.json")
+    if not config.is_file():
+        raise dc.InputError(f"There is no {config} to evaluate by: give --no-evaluate, or the whole run directory.")
+    settings = saved.load(config)
+    configure_jax(settings.precision)
+    return settings, load_data(settings, request.data_dir)
 
 
-def _compare(paths, config, data, num_students):
-    """Students that start and shuffle alike, on each of the sets."""
-    method = build(config, data)
+def _compare(paths, settings, data, students):
+    """Trains students on each of the sets, with the same starts and shuffling, and summarises their accuracies."""
+    method = build(settings, data)
+    how = {"recipe": method.recipe, "hyper": dc.load_condensed(paths["exact"]).hyper}
     accuracy = {}
     for name, path in paths.items():
-        batch = foreign.real_rows(foreign.read(path, data)[0].batch)
-        key = jax.random.key(config.seed)
-        with output.student_progress(f"evaluating {name:5}", num_students) as told:
-            settings = {"recipe": method.recipe, "num_students": num_students, "on_scores": told}
-            accuracy[name] = output.summary(dc.evaluate(key, method.net, batch, data.test, **settings))
+        key, batch = jax.random.key(settings.seed), foreign.real_rows(foreign.read(path, data)[0].batch)
+        scores = accuracies(key, method.net, batch, data, students, title=f"evaluating {name:5}", **how)
+        accuracy[name] = show.summary(scores)
     return accuracy
 
 
-def _table(config, accuracy):
-    table = Table(title=escape(f"{config.method} on {config.dataset}: test accuracy (%)"))
+def _table(settings, accuracy):
+    table = Table(title=escape(f"{settings.method} on {settings.dataset}: test accuracy (%)"))
     for name in ("training set", "accuracy", "students"):
         table.add_column(name, justify="left" if name == "training set" else "right")
     for name, label in (("exact", "as it is"), ("png", "as PNG (8 bits)")):

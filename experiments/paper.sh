@@ -2,7 +2,7 @@
 # Works through cells of the papers' tables until the time is up, and goes on where it stopped when called again.
 # Usage: experiments/paper.sh RESULTS_DIR SECONDS DATA_DIR CELL...     with CELL = METHOD:DATASET:IPC
 # Example: experiments/paper.sh experiments/results 540 ../shared/tfds dc:mnist:10 dc:mnist:50
-# The golden values hold on this machine's device first; then every cell leaves in RESULTS_DIR/METHOD-DATASET-IPC/ what a reader needs.
+# First checks the golden values on this machine's device; then copies what a reader needs of each cell to RESULTS_DIR/METHOD-DATASET-IPC/.
 set -u
 results=$1; deadline=$((SECONDS + $2)); data=$3; shift 3
 mkdir -p "$results"

@@ -1,10 +1,26 @@
-"""Strictness for every test: no silent broadcasting, no key used twice, four CPU devices."""
+"""Strictness for every test: no silent broadcasting, no key used twice, four CPU devices. And what makes compiling quick."""
 
+import mmap
 import os
+from pathlib import Path
 
 import jax
+import jaxlib
 import pytest
 
+SLOW = "xla_cpu_use_fusion_emitters"  # of XLA's two ways to make machine code for a CPU, this one takes twice as long
+
+
+def _is_known(flag: str) -> bool:
+    """Tells whether this jaxlib has a flag of XLA, which ends a process that is given one it does not know."""
+    library = max(Path(jaxlib.__file__).parent.glob("*.so"), key=lambda file: file.stat().st_size)
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(flag.encode()) >= 0
+
+
+given = os.environ.get("XLA_FLAGS", "")
+if SLOW not in given and _is_known(SLOW):
+    os.environ["XLA_FLAGS"] = f"{given} --{SLOW}=false".strip()  # other processes inherit it
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_disable_most_optimizations", True)  # most of the time would be spent compiling
 jax.config.update("jax_default_matmul_precision", "float32")

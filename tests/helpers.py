@@ -49,22 +49,30 @@ def relative_error(actual, expected) -> float:
     return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
 
-def loop_over(steps, state, *, key, step, data, n):
+def source_of(data: dc.data.Dataset, net: dc.Network, real_per_class: int) -> dc.Source:
+    """A source of all that any trajectory takes: real images, and a pool of networks to begin with."""
+    pool = jax.jit(jax.vmap(net.init))(jax.random.split(jax.random.key(9), 3))
+    return dc.with_pool(dc.source(data.train, real_per_class=real_per_class), pool)
+
+
+def loop_over(steps, state, *, key, step, source):
     """The obvious program: Python calls one step after another."""
     for step_key in jax.random.split(key, steps):
-        real_key, step_key = jax.random.split(step_key)
-        state, metrics = step(step_key, state, data.sample(real_key, n))
+        draw_key, step_key = jax.random.split(step_key)
+        state, metrics = step(step_key, state, source.draw(draw_key))
     return state, metrics
 
 
 # Every member of the three columns, as (net) -> member. A new method is one line here, and every test of composition,
-# sharding and resuming covers it.
+# sharding and resuming covers it. Parameterizations store two images of each class, and cut them in two along each side.
 PARAMETERIZATIONS = {
     "pixels": lambda net: dc.pixels(2),
-    "multi_formation": lambda net: dc.multi_formation(1, 2),
-    "multi_scale_formation": lambda net: dc.multi_scale_formation(1, 2),
-    "bounded_formation": lambda net: dc.bounded_formation(1, 2, 4),
-    "in_pixel_space": lambda net: dc.in_pixel_space(dc.pixels(2, dc.from_real), (0.5,), (0.25,)),
+    "multi_formation": lambda net: dc.multi_formation(2, 2),
+    "multi_scale_formation": lambda net: dc.multi_scale_formation(2, 2),
+    "bounded_formation": lambda net: dc.bounded_formation(2, 2, 10),
+    "in_pixel_space": lambda net: dc.in_pixel_space(
+        dc.pixels(2, dc.from_real), dc.normalisation.MeanStd((0.5,), (0.25,))
+    ),
 }
 OBJECTIVES = {
     "gradient_matching": lambda net: dc.gradient_matching(net),
@@ -76,6 +84,7 @@ OBJECTIVES = {
 }
 TRAJECTORIES = {
     "fresh": lambda net: dc.fresh(net),
+    "fresh_drawn": lambda net: dc.fresh(net, begin=dc.drawn),
     "on_synthetic": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=2, restart_every=3),
     "on_real": lambda net: dc.on_real(
         net, optax.sgd(0.01, momentum=0.9), steps=3, batch_size=5, restart_every=2, mix=dc.augment.cutmix()
@@ -85,6 +94,10 @@ TRAJECTORIES = {
     ),
     "on_synthetic_untrained": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=1),
     "on_synthetic_augmented": lambda net: dc.on_synthetic(
-        net, optax.sgd(0.01, momentum=0.9), epochs=1, restart_every=2, batch_size=4, augment=dc.augment.dc_digits()
+        net, optax.sgd(0.01, momentum=0.9), epochs=1, restart_every=2, batch_size=4, augment=dc.augment.crop()
+    ),
+    "on_synthetic_drawn": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=2, begin=dc.drawn),
+    "on_real_drawn": lambda net: dc.on_real(
+        net, optax.sgd(0.01, momentum=0.9), steps=1, batch_size=8, restart_every=2, warm_up_epochs=1, begin=dc.drawn
     ),
 }

@@ -10,6 +10,7 @@ from helpers import golden
 
 import dcjax as dc
 from dcjax import augment
+from dcjax.augment import _dsa
 from dcjax.augment._dc import _resized_indices, _spline_sample
 
 IMAGE = jax.random.uniform(jax.random.key(7), (12, 12, 2))
@@ -20,11 +21,11 @@ ALMOST_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 @pytest.fixture
 def pin(monkeypatch):
-    """Makes every uniform draw this number, or this number per axis."""
+    """Makes every draw of DSA's operators this number, or this number per axis."""
 
     def pin_to(u):
         u = jnp.asarray(u, jnp.float32)
-        monkeypatch.setattr(jax.random, "uniform", lambda key, shape=(): jnp.broadcast_to(u, shape))
+        monkeypatch.setattr(_dsa, "_uniform", lambda key, shape: jnp.broadcast_to(u, shape))
 
     return pin_to
 

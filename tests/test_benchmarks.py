@@ -12,6 +12,7 @@ from benchmarks.compare import summarise
 from benchmarks.growth import _exponent
 from benchmarks.run import DEFAULT
 from benchmarks.workload import Workload, _forward_flops, gigaflops
+from dcjax import backend
 from dcjax.training import cross_entropy
 
 TINY = {"width": 4, "classes": 2, "real": 4}
@@ -23,11 +24,17 @@ def _no_cache():
     jax.config.update("jax_compilation_cache_dir", None)
 
 
+@pytest.mark.parametrize(
+    ("files", "distances"),
+    [(golden.FILES[:1], golden.DISTANCES[:1]), pytest.param(golden.FILES, golden.DISTANCES, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("side", ["ours", "peer"])
-def test_a_side_reproduces_the_published_values(side):
+def test_a_side_reproduces_the_published_values(side, files, distances, monkeypatch):
     if side == "peer":
         pytest.importorskip("torch")
-    assert golden.check(side) <= golden.TOLERANCE
+    monkeypatch.setattr(golden, "FILES", files)
+    monkeypatch.setattr(golden, "DISTANCES", distances)
+    assert 0 < golden.check(side) <= golden.TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -51,8 +58,7 @@ def test_every_kind_of_work_can_be_done(work, side):
 
 
 @pytest.mark.parametrize("shape", ["mnist", "cifar10"])
-def test_operations_are_those_of_xla_s_direct_convolutions(shape, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+def test_operations_are_those_of_xla_s_direct_convolutions(shape):
     work = Workload("step", shape, width=64)
     net = dc.network(dc.networks.ConvNet(10, work.width), work.image_shape)
     params = net.init(jax.random.key(0))
@@ -67,9 +73,10 @@ def test_operations_are_those_of_xla_s_direct_convolutions(shape, monkeypatch):
     def counted(function, *args):
         return jax.jit(function).lower(*args).cost_analysis()["flops"]
 
-    assert counted(net.apply, params, batch.image) == pytest.approx(first + rest, rel=0.1)
-    assert counted(jax.grad(loss), params, batch) == pytest.approx(3 * (first + rest) - first, rel=0.1)
-    assert counted(jax.grad(matching), batch.image) == pytest.approx(7 * (first + rest), rel=0.2)
+    with backend.answering_for("gpu"):
+        assert counted(net.apply, params, batch.image) == pytest.approx(first + rest, rel=0.1)
+        assert counted(jax.grad(loss), params, batch) == pytest.approx(3 * (first + rest) - first, rel=0.1)
+        assert counted(jax.grad(matching), batch.image) == pytest.approx(7 * (first + rest), rel=0.2)
 
 
 def test_the_parts_of_an_outer_iteration_add_up():

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import TRAJECTORIES, small_data, small_net
+from helpers import TRAJECTORIES, dense_net, small_data
 
 import dcjax as dc
-from dcjax import chunks
+from dcjax import backend, chunks
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 6])
@@ -21,23 +21,55 @@ def test_chunks_do_not_change_a_map(size, monkeypatch):
 
 
 def test_one_at_a_time_on_a_cpu():
-    assert chunks.chunk_size(lambda s, x: x, None, jnp.zeros((6, 1000)), memory=10**9) == 1
+    with backend.answering_for("cpu", memory=10**9):
+        assert chunks.chunk_size(lambda s, x: x, None, jnp.zeros((6, 1000))) == 1
 
 
 @pytest.mark.parametrize(
     ("rows", "fitting", "expected"),
     [(100, 1000, 100), (100, 37, 25), (100, 1, 1), (7, 5, 5), (10, 6, 5), (10, 0.1, 1), (1, 5, 1)],
 )
-def test_as_many_as_half_of_the_memory_holds_in_equal_parts_where_that_is_cheap(rows, fitting, expected, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+def test_as_many_as_half_of_the_memory_holds_in_equal_parts_where_that_is_cheap(rows, fitting, expected):
     one = chunks.working_bytes(lambda s, x: x + 1, None, jnp.zeros(1000))
-    memory = int(2 * fitting * one) + 1
-    assert chunks.chunk_size(lambda s, x: x + 1, None, jnp.zeros((rows, 1000)), memory=memory) == expected
+    with backend.answering_for("gpu", memory=int(2 * fitting * one) + 1):
+        assert chunks.chunk_size(lambda s, x: x + 1, None, jnp.zeros((rows, 1000))) == expected
 
 
-def test_memory_unknown_means_all_at_once(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert chunks.chunk_size(lambda s, x: x, None, jnp.zeros((6, 4))) == 6
+def test_memory_unknown_means_all_at_once():
+    with backend.answering_for("gpu"):
+        assert chunks.chunk_size(lambda s, x: x, None, jnp.zeros((6, 4))) == 6
+
+
+def test_programs_for_two_backends_are_never_mixed_up():
+    """One compiled function, and a loop inside it, are traced for each backend, and once for each."""
+    traced = []
+
+    def square(carry, x):
+        traced.append(backend.current())
+        return carry, jnp.square(x)
+
+    @jax.jit
+    def squares(x):
+        return jax.lax.scan(square, 0, x)[1]
+
+    here = backend.current()
+    answers = [here, here._replace(platform="tpu", memory=1), here._replace(platform="tpu", memory=2), here]
+    for answer in answers:
+        with backend.answering_for(**answer._asdict()):
+            assert squares(jnp.arange(3)).tolist() == [0, 1, 4]
+    squares(jnp.arange(3))
+    assert traced == [*answers[:3], here]  # at last as untold, which is another key
+    assert backend.current() == here
+
+
+def test_every_accelerator_is_answered_for_alike_and_processes_share_no_memory():
+    with backend.answering_for("tpu", memory=7):
+        tpu = backend.current()
+    with backend.answering_for("gpu"):
+        assert backend.current() == tpu._replace(platform="gpu", memory=None)
+    one, two = (backend._of_machine("cpu", processes, None) for processes in (1, 2))
+    assert backend.current() == one
+    assert two == one._replace(shares_memory=False) != one
 
 
 def test_working_bytes_counts_what_is_alive_together():
@@ -61,23 +93,25 @@ def test_working_bytes_bounds_what_a_compiled_gradient_takes():
 def test_classes_in_chunks_that_fit_give_the_same_step(monkeypatch):
     """As on a GPU with room for two of four classes."""
     data = small_data(4)
-    net = small_net(data, width=4)
+    net = dense_net(data)
     condenser = dc.condenser(
         dc.pixels(2), dc.gradient_matching(net), TRAJECTORIES["on_synthetic_untrained"](net), optax.sgd(0.1)
     )
-    state = condenser.init(jax.random.key(0), data.sample(jax.random.key(2), 4))
-    real = data.sample(jax.random.key(3), 8)
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    sizes = []
+    draw = dc.source(data.train, real_per_class=8).draw(jax.random.key(3))
+    state = condenser.init(jax.random.key(0), draw)
+    needed = []
 
-    def fitting(*args, memory=None):
-        one = chunks.working_bytes(args[0], args[1], *jax.tree.map(lambda x: x[0], args[2:]))
-        sizes.append(chunk_size(*args, memory=memory or 4 * one))
-        return sizes[-1]
+    def watched(*args):
+        needed.append((working_bytes(*args), len(needed)))
+        return needed[-1][0]
 
-    chunk_size = chunks.chunk_size
-    together, _ = jax.jit(condenser.step)(jax.random.key(1), state, real)
-    monkeypatch.setattr(chunks, "chunk_size", fitting)
-    chunked, _ = jax.jit(lambda *args: condenser.step(*args))(jax.random.key(1), state, real)
-    assert sizes == [2]
+    working_bytes = chunks.working_bytes
+    monkeypatch.setattr(chunks, "working_bytes", watched)
+    step = jax.jit(condenser.step)
+    with backend.answering_for("gpu", memory=2**40):
+        together, _ = step(jax.random.key(1), state, draw)
+    ((one, _),) = needed
+    with backend.answering_for("gpu", memory=4 * one):
+        chunked, _ = step(jax.random.key(1), state, draw)
+    assert len(needed) == 2
     chex.assert_trees_all_close(chunked.syn, together.syn, atol=1e-5)

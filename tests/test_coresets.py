@@ -84,22 +84,22 @@ def test_forgetting_counts_equal_a_hand_written_loop():
     data = dc.data.from_arrays((noise, np.repeat([0, 1, 2], 6)))
     net = small_net(data, width=4)
     study = coresets.study(net, optax.sgd(1.0), batch_size=batch_size)
-    memory = study.init(jax.random.key(0), data.train)
+    memory = first = jax.jit(study.init)(jax.random.key(0), data.train)
     keys = [jax.random.key(t) for t in range(epochs)]
     epoch = jax.jit(study.epoch)
     for key in keys:
         memory = epoch(key, memory, data.train)
 
     everything, total = data.train.batch(), len(data.train.label)
-    gradient = jax.jit(jax.grad(cross_entropy(net)))
-    params = net.init(jax.random.key(0))
+    gradient, apply = jax.jit(jax.grad(cross_entropy(net))), jax.jit(net.apply)
+    params = first.params
     last, learned, events = np.zeros(total, bool), np.zeros(total, bool), np.zeros(total, int)
     for t in range(epochs):
         order = np.asarray(shuffled(jax.random.key(t), total, batch_size)).ravel()[:total]
         for start in range(0, total, batch_size):
             rows = order[start : start + batch_size]
             batch = dc.Batch(everything.image[rows], everything.label[rows])
-            correct = np.asarray(net.apply(params, batch.image).argmax(-1)) == data.train.label[rows]
+            correct = np.asarray(apply(params, batch.image).argmax(-1)) == data.train.label[rows]
             for i, is_correct in zip(rows, correct):
                 events[i] += last[i] and not is_correct
                 last[i] = is_correct
@@ -118,6 +118,6 @@ def test_what_was_never_learned_counts_most():
 def test_features_are_those_of_the_network():
     data = small_data()
     net = small_net(data, width=4)
-    params = net.init(jax.random.key(0))
-    expected = net.features(params, data.train.batch().image)
+    params = jax.jit(net.init)(jax.random.key(0))
+    expected = jax.jit(net.features)(params, data.train.batch().image)
     np.testing.assert_allclose(coresets.features(net, params, data.train), expected, atol=1e-5)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 
 import dcjax as dc
 from dcjax.data import sources
+from dcjax.normalisation import MeanStd
+from dcjax.sharding import across
 
 GENERATOR = np.random.default_rng(0)
 
@@ -39,7 +42,7 @@ def load_error(name, **kwargs):
 def test_a_draw_has_n_different_images_of_every_class():
     counts = (3, 7, 4)
     image = jnp.arange(14, dtype=jnp.uint8).reshape(14, 1, 1, 1)  # every image is its own index
-    split = dc.data.Split(image, counts, (0.0,), (1.0,))
+    split = dc.data.Split(image, counts, MeanStd((0.0,), (1.0,)))
     draw = jax.jit(lambda key: split.sample(key, 3))
     seen = set()
     for seed in range(60):
@@ -52,6 +55,20 @@ def test_a_draw_has_n_different_images_of_every_class():
     assert (batch.label.argmax(-1) == np.arange(3)[:, None]).all()
     with pytest.raises(dc.InputError, match="Cannot draw 4 images of every class: the smallest class has 3"):
         split.sample(jax.random.key(0), 4)
+
+
+@pytest.mark.parametrize("num_classes", [3, 4, 6])
+def test_a_draw_s_classes_are_divided_among_the_devices(num_classes):
+    data = small_data(num_classes=num_classes, size=16)
+    draw = jax.jit(lambda key, split: split.sample(key, 3))
+    alone = draw(jax.random.key(0), data.train)
+    with across(2):
+        divided = draw(jax.random.key(0), data.replicated().train)
+        eager = data.sample(jax.random.key(0), 3)
+    chex.assert_trees_all_close(divided, alone, atol=1e-6)
+    chex.assert_trees_all_close(eager, alone, atol=1e-6)
+    if num_classes % 2 == 0:  # JAX lays out the results of a program evenly or not at all
+        assert {shard.data.shape[0] for shard in divided.image.addressable_shards} == {num_classes // 2}
 
 
 def test_images_are_normalised_and_back():

@@ -1,5 +1,7 @@
 """Limits of the distances; their values on the published implementation's inputs are in test_golden."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,13 @@ import pytest
 import dcjax
 from dcjax import distances
 
-ALL = {name: getattr(distances, name) for name in ("filterwise_cosine", "squared_error", "absolute_error", "cosine")}
+ALL = {
+    name: jax.jit(getattr(distances, name))
+    for name in ("filterwise_cosine", "squared_error", "absolute_error", "cosine")
+}
 
 
+@functools.cache
 def gradient(seed):
     keys = jax.random.split(jax.random.key(seed), 3)
     shapes = {"kernel": (3, 3, 2, 4), "dense": (5, 3), "bias": (4,)}
@@ -43,7 +49,7 @@ def test_filterwise_cosine_ignores_biases():
 def test_a_dead_filter_has_a_finite_gradient(name):
     dead = jax.tree.map(jnp.zeros_like, gradient(0))
     for other in (gradient(0), dead):
-        chex.assert_tree_all_finite(jax.grad(ALL[name])(dead, other))
+        chex.assert_tree_all_finite(jax.jit(jax.grad(ALL[name]))(dead, other))
 
 
 def test_of_convolutions_leaves_everything_else_out():
@@ -53,3 +59,13 @@ def test_of_convolutions_leaves_everything_else_out():
     assert distance(gradient(0), gradient(1)) == jnp.square(gradient(0)["kernel"] - gradient(1)["kernel"]).sum()
     with pytest.raises(dcjax.InputError, match="the network has none"):
         distance({"dense": jnp.zeros((3, 2))}, {"dense": jnp.zeros((3, 2))})
+
+
+@pytest.mark.parametrize("name", [*ALL, "of_convolutions"])
+@pytest.mark.parametrize(
+    "change", [lambda tree: {**tree, "kernel": tree["kernel"][..., :1]}, lambda tree: {"bias": tree["bias"]}]
+)
+def test_trees_that_differ_are_refused(name, change):
+    distance = ALL.get(name) or distances.of_convolutions(distances.squared_error)
+    with pytest.raises(AssertionError):
+        distance(gradient(0), change(gradient(0)))

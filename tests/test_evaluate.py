@@ -10,7 +10,9 @@ from helpers import dense_net, small_data
 
 import dcjax as dc
 from dcjax import training
-from dcjax.evaluate import accuracy
+from dcjax.backend import answering_for
+from dcjax.evaluate import accuracy, train_student
+from dcjax.normalisation import MeanStd
 from dcjax.recipes import Phase
 
 DATA = small_data()
@@ -24,9 +26,10 @@ def test_dc_recipe_lowers_the_rate_where_the_published_loop_does(epochs, full, t
     assert [phase.epochs for phase in recipe.phases] == [full, tenth]
     for phase, rate in zip(recipe.phases, (0.01, 0.001)):
         params, gradient = jnp.array(2.0), jnp.array(3.0)
-        state = phase.optimizer(1).init(params)
-        first, state = phase.optimizer(1).update(gradient, state, params)
-        second, _ = phase.optimizer(1).update(gradient, state, params)
+        optimizer = phase.optimizer(1, recipe.rate(()))
+        state = optimizer.init(params)
+        first, state = optimizer.update(gradient, state, params)
+        second, _ = optimizer.update(gradient, state, params)
         decayed = 3 + 5e-4 * 2
         assert (first, second) == (pytest.approx(-rate * decayed), pytest.approx(-rate * (1.9 * decayed)))
 
@@ -34,7 +37,7 @@ def test_dc_recipe_lowers_the_rate_where_the_published_loop_does(epochs, full, t
 def test_a_student_is_trained_phase_by_phase():
     batch = DATA.sample(jax.random.key(0), 4)
     recipe = dc.Recipe(
-        (Phase(lambda _: optax.sgd(0.1), 3), Phase(lambda _: optax.sgd(0.01), 2)), 256, dc.augment.identity
+        (Phase(lambda *_: optax.sgd(0.1), 3), Phase(lambda *_: optax.sgd(0.01), 2)), 256, dc.augment.identity
     )
     key = jax.random.key(1)
     (score,) = dc.evaluate(key, NET, batch, DATA.test, recipe=recipe, num_students=1)
@@ -42,21 +45,21 @@ def test_a_student_is_trained_phase_by_phase():
     params, flat = NET.init(init_key), training.flatten(batch)
     for phase in recipe.phases:  # full batches: the order of images does not matter
         loss = training.cross_entropy(NET)
-        params = training.fit(jax.random.key(9), loss, params, flat, phase.optimizer(1), epochs=phase.epochs)
+        params = training.fit(jax.random.key(9), loss, params, flat, phase.optimizer(1, None), epochs=phase.epochs)
     predicted = NET.apply(params, DATA.test.batch().image).argmax(-1)
     assert score == pytest.approx((np.asarray(predicted) == DATA.test.label).mean())
 
 
-@pytest.mark.parametrize("size", [None, 4, 5])  # the test set has 12 images: whole, in equal parts, with a rest
-def test_accuracy_counts_every_test_image_once(size, monkeypatch):
-    monkeypatch.setattr(training, "default_micro_batch", lambda: size)
+@pytest.mark.parametrize("size", [12, 4, 5])  # the test set has 12 images: whole, in equal parts, with a rest
+def test_accuracy_counts_every_test_image_once(size):
     truth = NET._replace(apply=lambda params, image: image.reshape(image.shape[0], -1)[:, :3])
     image = np.zeros((12, 2, 2, 1), np.uint8)
     predicted = [0, 1, 2] * 4
     image.reshape(12, 4)[np.arange(12), predicted] = 255
-    split = dc.data.Split(jnp.asarray(image), (4, 4, 4), (0.5,), (0.5,))
+    split = dc.data.Split(jnp.asarray(image), (4, 4, 4), MeanStd((0.5,), (0.5,)))
     expected = np.mean(np.array(predicted) == split.label)
-    assert accuracy(truth, {}, split) == pytest.approx(expected)
+    with answering_for("cpu", forward_batch=size):
+        assert accuracy(truth, {}, split) == pytest.approx(expected)
 
 
 def test_students_learn_the_real_images_and_repeat():
@@ -79,7 +82,7 @@ def test_one_student_for_each_set_is_a_student_on_that_set():
 
 def test_a_student_that_diverged_has_no_accuracy():
     batch = DATA.sample(jax.random.key(0), 1)
-    recipe = dc.Recipe((Phase(lambda _: optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
+    recipe = dc.Recipe((Phase(lambda *_: optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
     assert np.isnan(dc.evaluate(jax.random.key(1), NET, batch, DATA.test, recipe=recipe, num_students=1)).all()
 
 
@@ -93,3 +96,67 @@ def test_the_host_may_stop_between_students():
     batch = DATA.sample(jax.random.key(0), 1)
     with pytest.raises(Enough, match="1"):
         dc.evaluate(jax.random.key(1), NET, batch, DATA.test, recipe=RECIPE, num_students=3, on_scores=stop)
+
+
+BATCH = DATA.sample(jax.random.key(0), 4)
+ADAPTIVE = (dc.dc_recipe(20), dc.idc_recipe(12).plain())
+
+
+def test_what_is_evaluated_is_a_trained_student():
+    (score,) = dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, recipe=RECIPE, num_students=1)
+    (key,) = jax.random.split(jax.random.key(1), 1)
+    params = jax.jit(lambda key, batch: train_student(key, NET, batch, RECIPE))(key, training.flatten(BATCH))
+    assert score == pytest.approx(float(accuracy(NET, params, DATA.test)))
+
+
+@pytest.mark.parametrize("recipe", ADAPTIVE, ids=["dc", "idc"])
+def test_a_student_at_a_learned_rate_is_one_at_that_rate(recipe):
+    flat = training.flatten(BATCH)
+    learned = recipe.at_learned_rate()
+
+    @jax.jit
+    def at(rate):
+        return train_student(jax.random.key(2), NET, flat, learned, {"rate": rate})
+
+    given = jax.jit(lambda: train_student(jax.random.key(2), NET, flat, recipe))()
+    chex.assert_trees_all_close(at(0.01), given, rtol=1e-4, atol=1e-6)
+    moved = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), at(0.02), given)
+    assert max(jax.tree.leaves(moved)) > 1e-3
+
+
+def test_students_at_several_learned_rates_share_one_program():
+    traces = []
+
+    def apply(params, image):
+        traces.append(None)
+        return NET.apply(params, image)
+
+    net = NET._replace(apply=apply)
+
+    def scores(rate, made):
+        recipe = made(20).at_learned_rate()
+        hyper = {"rate": np.float32(rate)}
+        return dc.evaluate(jax.random.key(1), net, BATCH, DATA.test, recipe=recipe, hyper=hyper, num_students=2)
+
+    first = scores(0.01, dc.dc_recipe)
+    count = len(traces)
+    second = scores(1e-9, dc.dc_recipe)
+    again = scores(0.01, lambda epochs: dc.dc_recipe(epochs=epochs))
+    assert len(traces) == count > 0
+    np.testing.assert_allclose(
+        first, dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, recipe=RECIPE, num_students=2), atol=0.1
+    )
+    chex.assert_trees_all_equal(first, again)
+    assert first.mean() > second.mean() + 0.2  # at a rate of almost zero nothing is learned
+
+
+def test_each_of_several_sets_is_trained_on_at_the_learned_rate():
+    sets = jax.tree.map(lambda *x: jnp.stack(x), BATCH, DATA.sample(jax.random.key(3), 4))
+    recipe, hyper = RECIPE.at_learned_rate(), {"rate": jnp.float32(0.01)}
+    each = dc.evaluate_each(jax.random.key(2), NET, sets, DATA.test, recipe=recipe, hyper=hyper)
+    np.testing.assert_allclose(each, dc.evaluate_each(jax.random.key(2), NET, sets, DATA.test, recipe=RECIPE), atol=0.1)
+
+
+def test_a_recipe_that_asks_for_a_rate_that_is_not_given_says_so():
+    with pytest.raises(dc.InputError, match="trains at the learned 'rate', but nothing was learned"):
+        dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, recipe=RECIPE.at_learned_rate(), num_students=1)

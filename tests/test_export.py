@@ -13,10 +13,11 @@ from helpers import small_data
 
 import dcjax as dc
 from dcjax import foreign
-from experiments import config as configs
 from experiments.export import main
+from experiments.settings.saved import dump
+from experiments.settings.settings import defaults
 
-SETTINGS = configs.Config(width=4, eval_epochs=30)
+SETTINGS = defaults("dc", "digits", 1, network="mlp").replace(eval_epochs=30)
 
 
 @pytest.fixture(name="data", scope="module")
@@ -27,8 +28,8 @@ def _data():
 def make_run(path, data, batch, settings=SETTINGS):
     """A run directory as far as an export looks at it."""
     meta = {"method": "dc", "dataset": "digits", "recipe": {"training": "SGD"}}
-    dc.save_condensed(path / "condensed.npz", batch, {"image": batch.image}, data, meta)
-    (path / "config.json").write_text(json.dumps(configs.dump(settings)))
+    dc.save_condensed(path / "condensed.npz", batch, dc.Learned({"image": batch.image}, ()), data, meta)
+    (path / "config.json").write_text(json.dumps(dump(settings)))
     return path
 
 

@@ -12,6 +12,7 @@ import pytest
 from helpers import small_data, small_net
 
 import dcjax as dc
+from dcjax.base import Draw
 from dcjax.checkpoint import Checkpoints
 
 DATA = small_data(channels=3)
@@ -26,13 +27,13 @@ CONDENSER = dc.condenser(
 
 @pytest.fixture(name="state", scope="module")
 def _state():
-    return jax.jit(CONDENSER.init)(jax.random.key(0), DATA.sample(jax.random.key(1), 3))
+    return jax.jit(CONDENSER.init)(jax.random.key(0), Draw(DATA.sample(jax.random.key(1), 3)))
 
 
 @pytest.fixture(name="artifact")
 def _artifact(tmp_path, state):
     path = tmp_path / "condensed.npz"
-    dc.save_condensed(path, dc.pixels(2).decode(state.syn), state.syn, DATA, {"method": "dc", "seed": 3})
+    dc.save_condensed(path, dc.pixels(2).decode(state.syn), state.learned, DATA, {"method": "dc", "seed": 3})
     return path
 
 

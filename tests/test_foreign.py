@@ -15,6 +15,7 @@ from PIL import Image
 
 import dcjax as dc
 from dcjax import foreign
+from dcjax.normalisation import MeanStd, zca
 from dcjax.training import cross_entropy, fit, flatten
 
 DATA = dataclasses.replace(small_data(channels=3), class_names=("2", "10", "a/b"))
@@ -96,25 +97,28 @@ def test_soft_labels_are_kept_and_grouped_by_the_likeliest_class(tmp_path):
 @pytest.fixture(name="run")
 def _run(tmp_path):
     batch = DATA.sample(jax.random.key(0), 2)
-    dc.save_condensed(tmp_path / "run" / "condensed.npz", batch, {"image": batch.image}, DATA, {"method": "dc"})
+    learned = dc.Learned({"image": batch.image}, {"rate": np.float32(0.02)})
+    dc.save_condensed(tmp_path / "run" / "condensed.npz", batch, learned, DATA, {"method": "dc"})
     return tmp_path / "run"
 
 
 def test_a_run_and_its_file_are_one_set(run):
-    batch = dc.load_condensed(run / "condensed.npz").batch
+    own = dc.load_condensed(run / "condensed.npz")
     for path in (run, str(run / "condensed.npz")):
         (condensed,) = foreign.read(path, DATA)
-        chex.assert_trees_all_equal(condensed.batch, batch)
-        assert condensed.meta["method"] == "dc"
+        chex.assert_trees_all_equal(condensed.batch, own.batch)
+        chex.assert_trees_all_equal(condensed.compact, own.compact)
+        assert (condensed.meta["method"], condensed.hyper) == ("dc", {"rate": np.float32(0.02)})
 
 
 def test_a_run_is_brought_to_the_order_and_the_statistics_of_the_data(run):
     pixels = dc.load_condensed(run / "condensed.npz").pixels
-    train = DATA.train.replace(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    train = DATA.train.replace(normalisation=MeanStd((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))
     (condensed,) = foreign.read(run, dataclasses.replace(DATA, train=train, class_names=("a/b", "2", "10")))
     np.testing.assert_allclose(condensed.batch.image, train.normalise(255 * pixels[[2, 0, 1]]), atol=1e-5)
     np.testing.assert_array_equal(condensed.batch.label, np.eye(3)[:, None].repeat(2, 1))
     np.testing.assert_allclose(condensed.pixels, pixels[[2, 0, 1]], atol=1e-6)
+    assert condensed.compact == {}  # they decode to the order and the statistics of the file
 
 
 def test_a_published_file_holds_a_set_for_every_experiment(tmp_path):
@@ -130,6 +134,53 @@ def test_a_file_with_statistics_of_its_own_is_brought_to_those_of_the_data(tmp_p
     content = {"data": [pair(IMAGE / np.float32(255) / 2 - 1)], "mean": [2.0] * 3, "std": [2.0] * 3}
     (condensed,) = foreign.read(save_pt(tmp_path / "x.pt", content), DATA)
     chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-5)
+
+
+def test_a_published_file_without_statistics_has_those_of_the_papers(tmp_path):
+    """Whatever the dataset that it is read for is normalised by."""
+    pixels = IMAGE / np.float32(255)
+    mean, std = (np.array(values, np.float32) for values in dc.data.PAPER_STATISTICS["cifar10"])
+    data = dataclasses.replace(WHITE, name="cifar10")
+    (condensed,) = foreign.read(save_pt(tmp_path / "x.pt", pair((pixels - mean) / std)), data)
+    np.testing.assert_allclose(condensed.pixels[2, 1], pixels[3], atol=1e-4)
+
+
+PAIRS = [(np.asarray(split.image), split.label) for split in (DATA.train, DATA.test)]
+WHITE = dc.data.from_arrays(*PAIRS, class_names=DATA.class_names, normalisation=zca())
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_sets_are_whitened_for_data_that_are(source, tmp_path):
+    (condensed,) = foreign.read(SOURCES[source](tmp_path), WHITE)
+    np.testing.assert_allclose(condensed.batch.image[2, 1], WHITE.train.normalise(IMAGE[3]), atol=1e-4)
+    np.testing.assert_allclose(condensed.pixels[2, 1], IMAGE[3] / 255, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["npz", "pt", "png"])
+def test_a_whitened_set_is_written_as_pixels_or_normalised_and_never_whitened(form, tmp_path):
+    if form == "pt":
+        pytest.importorskip("torch")
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz"), WHITE)
+    out = tmp_path / f"out.{form}" if form != "png" else tmp_path / "out"
+    getattr(foreign, f"write_{form}")(out, condensed)
+    for data in (WHITE, DATA):
+        (again,) = foreign.read(out, data)
+        np.testing.assert_allclose(again.pixels[2, 1], IMAGE[3] / 255, atol=1e-4)
+    if form == "npz":
+        about = json.loads(str(np.load(out)["about"]))
+        assert about["normalisation"] == "ZCA whitening of pixels in [0, 1] with epsilon 0.1"
+
+
+def test_the_statistics_of_a_pt_file_undo_its_normalisation(tmp_path):
+    torch = pytest.importorskip("torch")
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz"), WHITE)
+    foreign.write_pt(tmp_path / "out.pt", condensed)
+    content = torch.load(tmp_path / "out.pt")
+    mean, std = (torch.tensor(content[name]).reshape(-1, 1, 1) for name in ("mean", "std"))
+    pixels = (content["data"][0][0] * std + mean).movedim(1, -1).numpy()
+    np.testing.assert_allclose(pixels, IMAGE[np.argsort(LABEL, kind="stable")] / 255, atol=1e-4)
+    assert content["images_are"] == "(pixels - mean) / std for every channel"
+    assert "ZCA" in content["about"]["normalisation"]
 
 
 class Harmful:
@@ -266,3 +317,25 @@ def test_folders_are_named_as_classes_where_a_file_system_allows_it():
     folders = foreign.folder_names(names)
     assert folders == ("cat", "Cat_2", "a_b", "a_b_2", "hidden", "_", "__2", "_nul", "_con.x", "été")
     assert foreign.folder_names([str(i) for i in range(100)]) == tuple(str(i) for i in range(100))
+
+
+def test_what_was_learned_beside_the_images_is_exported_and_read_back(run, tmp_path):
+    condensed = dc.load_condensed(run / "condensed.npz")
+    foreign.write_npz(tmp_path / "plain.npz", condensed)
+    (read,) = foreign.read(tmp_path / "plain.npz", DATA)
+    assert read.hyper == {"rate": np.float32(0.02)}
+    with np.load(tmp_path / "plain.npz") as file:
+        assert json.loads(str(file["about"]))["learned"] == {"rate": pytest.approx(0.02)}
+
+
+def test_what_was_learned_beside_the_images_is_in_a_file_for_pytorch_too(run, tmp_path):
+    pytest.importorskip("torch")
+    foreign.write_pt(tmp_path / "images.pt", dc.load_condensed(run / "condensed.npz"))
+    (read,) = foreign.read(tmp_path / "images.pt", DATA)
+    assert read.hyper == {"rate": np.float32(0.02)}
+
+
+def test_a_set_that_is_brought_to_other_statistics_cannot_be_decoded_into_the_old_ones(run):
+    train = DATA.train.replace(normalisation=MeanStd((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))
+    (condensed,) = foreign.read(run, dataclasses.replace(DATA, train=train))
+    assert (condensed.compact, "decoder" in condensed.meta) == ({}, False)

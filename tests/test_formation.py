@@ -59,9 +59,8 @@ def test_a_factor_that_does_not_divide_is_filled_up_with_grey():
     assert (cells[0, 0] == 0).all()
     assert cells[0, -1].max() == pytest.approx(0.5)
     mixed = dc.from_mixed(3)(jax.random.key(0), REAL, 1)[:, 0]
-    chex.assert_trees_all_equal(
-        mixed[:, 3:6, 6:], REAL.image[:, 5, (0, 2, 5)][:, :, (0, 4)]
-    )  # the last cell has two columns
+    thinned = REAL.image[:, 5, (0, 2, 5)][:, :, (0, 4)]  # the last cell has two columns
+    chex.assert_trees_all_equal(mixed[:, 3:6, 6:], thinned)
 
 
 def test_all_scales_are_the_single_scales_after_each_other():
@@ -90,11 +89,12 @@ def test_a_bounded_formation_cuts_as_many_as_the_published_one(ipc, factor, boun
 
 
 def test_pixel_space_is_left_when_images_are_decoded():
-    wrapped = dc.in_pixel_space(dc.pixels(3, dc.from_real), DATA.mean, DATA.std)
+    wrapped = dc.in_pixel_space(dc.pixels(3, dc.from_real), DATA.train.normalisation)
     syn = wrapped.init(jax.random.key(0), REAL)
     chex.assert_trees_all_close(syn["image"], DATA.train.denormalise(REAL.image[:, :3]), atol=1e-6)
     chex.assert_trees_all_close(wrapped.decode(syn).image, REAL.image[:, :3], atol=1e-5)
-    noise = dc.in_pixel_space(dc.pixels(2, dc.from_grey_noise), DATA.mean, DATA.std).init(jax.random.key(0), REAL)
+    grey = dc.in_pixel_space(dc.pixels(2, dc.from_grey_noise), DATA.train.normalisation)
+    noise = grey.init(jax.random.key(0), REAL)
     assert 0 <= noise["image"].min() < noise["image"].max() < 1
 
 

@@ -12,7 +12,6 @@ import dcjax as dc
 from dcjax import convolution
 from dcjax.parameterizations import class_labels
 from dcjax.training import cross_entropy, fit, flatten
-from dcjax.trajectories import AgedPoint
 
 FILES = ("dc_gray28", "dc_rgb32")
 DISTANCES = {
@@ -48,7 +47,7 @@ def test_logits(published):
 def matching(published, name):
     """The summed loss and its gradient in the synthetic images."""
     objective = dc.gradient_matching(small_convnet(published), distance=DISTANCES[name])
-    point = AgedPoint(golden_params(published), jnp.zeros((), jnp.int32))
+    point = dc.Point(golden_params(published))
     syn, real = (labelled(published[which]) for which in ("synthetic", "real"))
 
     def loss(image):

@@ -6,17 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import small_data, small_net
+from helpers import dense_net, small_data, small_net
 
 import dcjax as dc
 from dcjax.training import cross_entropy, descend, fit, flatten
 
 DATA = small_data()
 NET = small_net(DATA)
+DENSE = dense_net(DATA)  # quicker to compile, for what does not depend on the network
 
 
 def point():
-    return dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=2).init(jax.random.key(5))
+    """A network that was not trained."""
+    return dc.Point(NET.init(jax.random.key(5)))
 
 
 def matching(distance):
@@ -59,11 +61,12 @@ def test_distribution_matching_is_the_squared_distance_of_mean_features():
 
 
 def test_a_fresh_network_is_another_at_every_step():
-    trajectory = dc.fresh(NET)
-    first = trajectory.init(jax.random.key(0))
-    second = trajectory.advance(jax.random.key(1), first, None, None)
-    chex.assert_trees_all_equal(second, trajectory.init(jax.random.key(1)))
-    assert (first.params["conv0"]["kernel"] != second.params["conv0"]["kernel"]).all()
+    trajectory = dc.fresh(DENSE)
+    draw = dc.Draw(DATA.sample(jax.random.key(0), 2))
+    first = trajectory.init(jax.random.key(0), draw)
+    second = trajectory.advance(jax.random.key(1), first, draw.real, draw)
+    chex.assert_trees_all_equal(second, trajectory.init(jax.random.key(1), draw))
+    assert (first.params["dense0"]["kernel"] != second.params["dense0"]["kernel"]).all()
 
 
 def test_matching_equals_a_loop_over_classes():
@@ -91,60 +94,62 @@ def test_matching_equals_a_loop_over_classes():
 
 def test_a_network_is_trained_between_comparisons_and_replaced_after_the_last():
     optimizer = optax.sgd(0.1)
-    trajectory = dc.on_synthetic(NET, optimizer, epochs=3, restart_every=3)
-    syn = real = DATA.sample(jax.random.key(0), 2)
+    trajectory = dc.on_synthetic(DENSE, optimizer, epochs=3, restart_every=3)
+    syn = DATA.sample(jax.random.key(0), 2)
     advance = jax.jit(trajectory.advance)
-    points = [trajectory.init(jax.random.key(1))]
+    points = [trajectory.init(jax.random.key(1), dc.Draw(syn))]
     for key in jax.random.split(jax.random.key(2), 3):
-        points.append(advance(key, points[-1], syn, real))
-    assert [int(p.age) for p in points] == [0, 1, 2, 0]
+        points.append(advance(key, points[-1], syn, dc.Draw(syn)))
+    assert [int(p.carry) for p in points] == [0, 1, 2, 0]
     trained = points[0].params
     for i in (1, 2):
-        trained = fit(jax.random.key(9), cross_entropy(NET), trained, flatten(syn), optimizer, epochs=3)
+        trained = fit(jax.random.key(9), cross_entropy(DENSE), trained, flatten(syn), optimizer, epochs=3)
         chex.assert_trees_all_close(points[i].params, trained, atol=1e-5)
-    fresh = NET.init(jax.random.split(jax.random.key(2), 3)[2])
+    fresh = DENSE.init(jax.random.split(jax.random.key(2), 3)[2])
     chex.assert_trees_all_equal(points[3].params, fresh)
 
 
 def test_a_network_is_trained_on_real_images_and_its_optimizer_goes_on():
     optimizer = optax.sgd(0.1, momentum=0.9)
-    trajectory = dc.on_real(NET, optimizer, steps=2, batch_size=100, restart_every=3)  # the whole draw in every step
-    real = DATA.sample(jax.random.key(0), 2)
+    trajectory = dc.on_real(DENSE, optimizer, steps=2, batch_size=100, restart_every=3)  # the whole draw in every step
+    draw = dc.Draw(DATA.sample(jax.random.key(0), 2))
     advance = jax.jit(trajectory.advance)
-    points = [trajectory.init(jax.random.key(1))]
+    points = [trajectory.init(jax.random.key(1), draw)]
     for key in jax.random.split(jax.random.key(2), 3):
-        points.append(advance(key, points[-1], None, real))
-    assert [int(p.age) for p in points] == [0, 1, 2, 0]
-    trained = fit(jax.random.key(9), cross_entropy(NET), points[0].params, flatten(real), optimizer, epochs=4)
+        points.append(advance(key, points[-1], None, draw))
+    assert [int(p.carry.age) for p in points] == [0, 1, 2, 0]
+    trained = fit(jax.random.key(9), cross_entropy(DENSE), points[0].params, flatten(draw.real), optimizer, epochs=4)
     chex.assert_trees_all_close(points[2].params, trained, atol=1e-4)
-    fresh = NET.init(jax.random.split(jax.random.key(2), 3)[2])
+    fresh = DENSE.init(jax.random.split(jax.random.key(2), 3)[2])
     chex.assert_trees_all_equal(points[3].params, fresh)
-    chex.assert_trees_all_equal(points[3].opt_state, optimizer.init(fresh))
+    chex.assert_trees_all_equal(points[3].carry.opt_state, optimizer.init(fresh))
 
 
-def test_a_new_network_is_warmed_up_on_the_draw():
+def test_every_network_is_warmed_up_on_the_draw_also_the_first():
     optimizer = optax.sgd(0.1, momentum=0.9)
-    real = DATA.sample(jax.random.key(0), 2)
-    how = {"steps": 1, "batch_size": 4, "restart_every": 1}
-    warm = dc.on_real(NET, optimizer, warm_up_epochs=3, **how)
-    point = jax.jit(warm.advance)(jax.random.key(2), warm.init(jax.random.key(1)), None, real)
+    draw = dc.Draw(DATA.sample(jax.random.key(0), 2))
+    warm = dc.on_real(DENSE, optimizer, steps=1, batch_size=4, restart_every=1, warm_up_epochs=3)
+    init = jax.jit(warm.init)
+    first = init(jax.random.key(2), draw)
     init_key, train_key = jax.random.split(jax.random.key(2))
-    params = NET.init(init_key)
-    trained, _ = descend(  # six images in batches of four: two steps an epoch
-        train_key, cross_entropy(NET), params, optimizer.init(params), flatten(real), optimizer, steps=6, batch_size=4
-    )
-    assert int(point.age) == 0
-    chex.assert_trees_all_close(point.params, trained, atol=1e-5)
+    params = DENSE.init(init_key)
+    how = {"steps": 6, "batch_size": 4}  # six images in batches of four: two steps an epoch
+    start = (params, optimizer.init(params))
+    trained, _ = descend(train_key, cross_entropy(DENSE), *start, flatten(draw.real), optimizer, **how)
+    chex.assert_trees_all_close(first.params, trained, atol=1e-5)
+    later = jax.jit(warm.advance)(jax.random.key(2), init(jax.random.key(1), draw), None, draw)
+    chex.assert_trees_all_close(later, first, atol=1e-6)
+    assert int(first.carry.age) == 0
     with pytest.raises(dc.InputError, match="at least one step between comparisons, not 0"):
-        dc.on_real(NET, optimizer, steps=0)
+        dc.on_real(DENSE, optimizer, steps=0)
 
 
 def test_a_new_network_comes_from_the_pool():
-    pool = jax.vmap(NET.init)(jax.random.split(jax.random.key(0), 3))
-    net = dc.from_pool(NET, pool)
-    assert net.apply is NET.apply
-    kernels = [net.init(jax.random.key(i))["dense"]["kernel"] for i in range(20)]
-    found = {int(i) for kernel in kernels for i in range(3) if (kernel == pool["dense"]["kernel"][i]).all()}
+    pool = jax.vmap(DENSE.init)(jax.random.split(jax.random.key(0), 3))
+    source = dc.with_pool(dc.source(DATA.train, real_per_class=2), pool)
+    begin = jax.jit(lambda key: dc.fresh(DENSE, begin=dc.drawn).init(key, source.draw(key)).params["dense0"]["kernel"])
+    kernels = [begin(jax.random.key(i)) for i in range(20)]
+    found = {i for kernel in kernels for i in range(3) if (kernel == pool["dense0"]["kernel"][i]).all()}
     assert found == {0, 1, 2}
 
 
@@ -197,12 +202,12 @@ def test_a_step_is_one_gradient_step_on_the_loss():
     images, objective = dc.pixels(1), dc.gradient_matching(NET)
     trajectory = dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=1)
     condenser = dc.condenser(images, objective, trajectory, optax.sgd(0.5))
-    real = DATA.sample(jax.random.key(0), 4)
-    state = condenser.init(jax.random.key(1), real)
-    after, _ = jax.jit(condenser.step)(jax.random.key(2), state, real)
+    draw = dc.Draw(DATA.sample(jax.random.key(0), 4))
+    state = condenser.init(jax.random.key(1), draw)
+    after, _ = jax.jit(condenser.step)(jax.random.key(2), state, draw)
 
     def loss(syn):
-        return objective.loss(jax.random.key(3), (), state.point, images.decode(syn), real)[0]
+        return objective.loss(jax.random.key(3), (), state.point, images.decode(syn), draw.real)[0]
 
     expected = state.syn["image"] - 0.5 * jax.jit(jax.grad(loss))(state.syn)["image"]
     chex.assert_trees_all_close(after.syn["image"], expected, atol=1e-5)
@@ -215,11 +220,12 @@ def test_condensing_teaches_more_than_noise():
         dc.on_synthetic(NET, optax.sgd(0.01), epochs=1, restart_every=1),
         optax.sgd(0.1, momentum=0.5),
     )
-    state = condenser.init(jax.random.key(0), DATA.sample(jax.random.key(1), 8))
-    run = dc.iteration(condenser, steps=1, real_per_class=8)
+    source = dc.source(DATA.train, real_per_class=8)
+    state = condenser.init(jax.random.key(0), source.draw(jax.random.key(1)))
+    run = dc.iteration(condenser, steps=1)
     noise, losses = dc.pixels(1).decode(state.syn), []
     for t in range(60):
-        state, metrics = run(jax.random.key(2), state, DATA.train, t)
+        state, metrics = run(jax.random.key(2), state, source, t)
         losses.append(float(metrics["loss"]))
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
     recipe = dc.dc_recipe(epochs=40)

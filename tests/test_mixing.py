@@ -10,6 +10,7 @@ import pytest
 
 import dcjax as dc
 from dcjax import augment
+from dcjax.augment import _mixing
 from dcjax.augment._mixing import _span
 
 REAL, PADDING = 6, 2
@@ -30,7 +31,7 @@ def drawn(mixing, count):
 @pytest.fixture
 def quick_beta(monkeypatch):
     """Beta(1, 1) is uniform, and the sampler for any other takes a second to compile."""
-    monkeypatch.setattr(jax.random, "beta", lambda key, a, b: jax.random.uniform(key))
+    monkeypatch.setattr(_mixing, "_beta", lambda key, parameter: jax.random.uniform(key))
 
 
 def only(batch):
@@ -75,7 +76,7 @@ def test_mixup_s_share_is_uniform_by_default_and_a_half_in_the_limit():
 
 
 def test_a_share_of_one_leaves_the_batch(monkeypatch):
-    monkeypatch.setattr(jax.random, "beta", lambda key, a, b: jnp.ones(()))
+    monkeypatch.setattr(_mixing, "_beta", lambda key, parameter: jnp.ones(()))
     chex.assert_trees_all_equal(only(drawn(augment.mixup(), 1)), BATCH)
 
 

@@ -1,5 +1,6 @@
 """The papers' networks: shapes, initialisation, normalisation, and equality with PyTorch builds of them."""
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from helpers import relative_error
 from jax import lax
 
 import dcjax as dc
+from dcjax import backend
 from dcjax.networks import ACTIVATIONS, NORMS, POOLINGS, GroupNorm, default_depth
 from dcjax.networks.resnet import BasicBlock
 
@@ -38,14 +40,14 @@ def test_parameter_count_of_the_published_convnet(shape, num_features, count):
 
 def test_the_classifier_sees_the_features():
     net = dc.network(dc.networks.ConvNet(3, width=4), (8, 8, 1))
-    params = net.init(jax.random.key(0))
+    params = jax.jit(net.init)(jax.random.key(0))
     image = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    logits = net.features(params, image) @ params["dense"]["kernel"] + params["dense"]["bias"][None]
-    chex.assert_trees_all_close(net.apply(params, image), logits, rtol=1e-5)
+    logits = jax.jit(net.features)(params, image) @ params["dense"]["kernel"] + params["dense"]["bias"][None]
+    chex.assert_trees_all_close(jax.jit(net.apply)(params, image), logits, rtol=1e-5)
 
 
 def test_initialisation_is_pytorch_s():
-    params = dc.network(dc.networks.ConvNet(10, width=64), (32, 32, 3)).init(jax.random.key(0))
+    params = jax.jit(dc.network(dc.networks.ConvNet(10, width=64), (32, 32, 3)).init)(jax.random.key(0))
     for layer, fan_in in (("conv0", 27), ("conv1", 9 * 64), ("dense", 64 * 16)):
         for leaf in params[layer].values():
             assert np.abs(leaf).max() <= fan_in**-0.5
@@ -58,6 +60,7 @@ def test_norm_equals_flax(groups):
     affine = {"scale": jnp.linspace(0.5, 2, 8), "bias": jnp.linspace(-1, 1, 8)}
     reference = nn.GroupNorm(num_groups=groups, epsilon=1e-5, use_fast_variance=False)
 
+    @functools.partial(jax.jit, static_argnums=0)
     def described(norm):
         """The output, its gradients, and the gradient of their size, which a matching loss needs."""
 
@@ -95,10 +98,10 @@ def test_pooling_is_over_two_by_two_windows(name, combine, shape):
 )
 def test_variants_treat_every_image_by_itself(field):
     net = dc.network(dc.networks.ConvNet(3, width=4, **dict([field])), (9, 9, 1))
-    params = net.init(jax.random.key(0))
+    params, apply = jax.jit(net.init)(jax.random.key(0)), jax.jit(net.apply)
     image = jax.random.normal(jax.random.key(1), (2, 9, 9, 1))
-    alone = jnp.concatenate([net.apply(params, image[i : i + 1]) for i in range(2)])
-    chex.assert_trees_all_close(net.apply(params, image), alone, atol=1e-5)
+    alone = jnp.concatenate([apply(params, image[i : i + 1]) for i in range(2)])
+    chex.assert_trees_all_close(apply(params, image), alone, atol=1e-5)
     assert np.abs(alone[0] - alone[1]).max() > 1e-4
 
 
@@ -159,9 +162,10 @@ SHAPES = [(28, 28, 1), (28, 28, 3), (32, 32, 1), (32, 32, 3), (64, 64, 3)]
 
 
 @pytest.fixture
-def _xla_convolution(monkeypatch):
+def _xla_convolution():
     """XLA's convolution, as elsewhere than on a CPU: it is traced and compiled sooner."""
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with backend.answering_for("gpu"):
+        yield
 
 
 def net_of(name, shape, num_classes=10):
@@ -204,8 +208,9 @@ def test_gradients_of_every_network_can_be_matched(name):
     trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=1, restart_every=1)
     condenser = dc.condenser(dc.pixels(1), dc.gradient_matching(net), trajectory, optax.sgd(0.1))
     real = dc.Batch(jax.ShapeDtypeStruct((2, 3, *shape), jnp.float32), jax.ShapeDtypeStruct((2, 3, 2), jnp.float32))
-    state = jax.eval_shape(condenser.init, jax.random.key(0), real)
-    assert jax.eval_shape(condenser.step, jax.random.key(1), state, real)[0] == state
+    draw = dc.Draw(real)
+    state = jax.eval_shape(condenser.init, jax.random.key(0), draw)
+    assert jax.eval_shape(condenser.step, jax.random.key(1), state, draw)[0] == state
 
 
 class Built(NamedTuple):
@@ -233,8 +238,7 @@ def random_params(net):
 
 @pytest.fixture(scope="module", params=LAYERS)
 def built(request):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "default_backend", lambda: "gpu")
+    with backend.answering_for("gpu"):
         net = net_of(request.param, (28, 28, 1), 3)
         params = random_params(net)
         image = np.random.default_rng(1).standard_normal((2, 28, 28, 1), np.float32)
@@ -344,6 +348,36 @@ def test_the_norm_can_be_left_out(name):
     leaves, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(net.init, jax.random.key(0)))
     assert leaves
     assert all(path[-1].key != "scale" for path, _ in leaves)
+
+
+MODULES = {
+    **{name: functools.partial(getattr(dc.networks, name), 3) for name in LAYERS},
+    "ConvNet": functools.partial(dc.networks.ConvNet, 3, width=4, norm="group"),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_equal_networks_are_compiled_for_once(name):
+    traced = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def probe(pair, x):
+        traced.append(pair)
+        return x
+
+    first, second = (dc.network(MODULES[name](), (32, 32, 1)) for _ in range(2))
+    assert first == second
+    assert hash(first) == hash(second)
+    for net in (first, second):
+        probe((net, "recipe"), 1)
+    assert len(traced) == 1
+
+
+def test_networks_that_differ_are_told_apart():
+    module = dc.networks.ConvNet
+    alike = [module(3), module(4), module(3, width=64), module(3, norm="layer"), module(3, depth=2), dc.networks.MLP(3)]
+    nets = [dc.network(module, (16, 16, 1)) for module in alike] + [dc.network(module(3), (16, 16, 3))]
+    assert len(set(nets)) == len(nets)
 
 
 def block(x):

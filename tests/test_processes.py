@@ -14,15 +14,16 @@ import pytest
 
 import dcjax as dc
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 SMALL = ("--network", "mlp", "--num-students", "3", "--eval-epochs", "2", "--matches", "2", "--iterations", "12")
+SLOWLY = ("--image-rate", "0.001")  # images move by 0.1; at DC's, rounding soon decides on which side of zero a ReLU is
 ALONE = ("--no-baseline",)  # where accuracies do not matter
-SLOWLY = ("--image-rate", "0.001")  # at DC's, rounding soon decides on which side of zero a ReLU is
 TOLERANCE = 1e-5  # absolute, on images of order 1
 
 
 def start(run, *arguments, devices=1):
-    command = [sys.executable, "-m", "experiments.run", *SMALL, "--workdir", str(run), *arguments]
+    command = [sys.executable, "-m", "experiments.run", *SMALL, *SLOWLY, "--workdir", str(run), *arguments]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=run.parent
@@ -105,14 +106,14 @@ def test_a_signal_to_one_process_stops_both_and_fewer_devices_go_on(alone, tmp_p
 
 
 def test_killed_and_resumed_on_another_number_of_devices_continues(tmp_path):
-    """Cores divide the training, too, so its rounding depends on their number. These images move by 0.1."""
+    """Cores divide the training, too, so its rounding depends on their number."""
     run, straight = tmp_path / "run", tmp_path / "straight"
-    process = start(run, *ALONE, *SLOWLY, "--checkpoint-every", "1", devices=4)
+    process = start(run, *ALONE, "--checkpoint-every", "1", devices=4)
     wait_for(run / "checkpoints" / "4", [process])
     process.kill()
     process.communicate()
     assert len((run / "metrics.jsonl").read_text().splitlines()) < 12
-    finish(start(run, "--resume", *ALONE, *SLOWLY, devices=3), start(straight, *ALONE, *SLOWLY))
+    finish(start(run, "--resume", *ALONE, devices=3), start(straight, *ALONE))
     np.testing.assert_allclose(images(run), images(straight), atol=TOLERANCE)
 
 

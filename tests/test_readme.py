@@ -1,50 +1,90 @@
-"""What the README tells a newcomer to type works."""
+"""What the README tells a newcomer to type works, and so does every command that made a committed result."""
 
+import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from experiments import cli
-from experiments.ablation import Ablation
-from experiments.command_line import parse
-from experiments.compare import Compared
+import dcjax as dc
+from experiments import methods
+from experiments.compare import compare
 from experiments.evaluate import Evaluation
 from experiments.export import Export
+from experiments.pipeline import grid, passes
 from experiments.report.__main__ import Report
+from experiments.settings.flags import read
+from experiments.settings.parse import parse
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [
-    line
-    for kind, text in BLOCKS
-    for line in text.splitlines()
-    if kind == "" and line.startswith("python -m experiments")
+KINDS = {"evaluate": Evaluation, "export": Export, "report": Report}
+PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
+
+
+def commands_of_the_readme() -> list[str]:
+    """Lists the lines of its blocks and the words between backquotes that call one of our programs."""
+    lines = [line for kind, text in BLOCKS if kind == "" for line in text.splitlines()]
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    calls = [*lines, *re.findall(r"`([^`\n]+)`", prose)]
+    return [call for call in calls if re.match(PROGRAM + r"\w+", call) and "..." not in call]
+
+
+def commands_of(content: Any) -> Iterator[str]:
+    """Finds everything that is called a command, however deep."""
+    if isinstance(content, dict):
+        yield from [content["command"]] if "command" in content else []
+        content = [*content.values()]
+    if isinstance(content, list):
+        for part in content:
+            yield from commands_of(part)
+
+
+RESULTS = [*(ROOT / "experiments" / "results").rglob("*.json")]
+COMMANDS = commands_of_the_readme() + [
+    command for path in RESULTS for command in commands_of(json.loads(path.read_text()))
 ]
-KINDS = {"ablation": Ablation, "compare": Compared, "evaluate": Evaluation, "export": Export, "report": Report}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_are_understood(command, tmp_path, monkeypatch):
+def load_data(settings):
+    """Gives images of the shape that those of a data set have, none of which is looked at."""
+    if settings.dataset == "digits":
+        return dc.data.load("digits")
+    label = np.repeat(np.arange(10), 70)
+    return dc.data.from_arrays((np.zeros((700, 28, 28, 1), np.uint8), label))
+
+
+def test_there_are_commands():
+    assert len(commands_of_the_readme()) > 15
+    assert len(COMMANDS) - len(commands_of_the_readme()) >= len(RESULTS)
+
+
+@pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
+def test_every_command_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, _, module, *words = shlex.split(command, comments=True)
-    name = module.removeprefix("experiments.")
+    name, *words = shlex.split(re.sub(f"^{PROGRAM}", "", command), comments=True)
     if name == "run":
-        config = parse(words)
-        assert config.workdir.startswith(f"runs/{config.method}-")
+        settings = parse(words)
+        assert settings.workdir.startswith(f"runs/{settings.method}-")
+    elif name == "compare":
+        filled = []
+        monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells))
+        monkeypatch.setattr(passes, "load_data", load_data)
+        compare(words)
+        assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0
     else:
-        assert isinstance(cli.read(KINDS[name], words), KINDS[name])
+        assert isinstance(read(KINDS[name], words), KINDS[name])
 
 
 def test_the_code_condenses():
     (code,) = [text for kind, text in BLOCKS if kind == "python" and "dc.condenser" in text]
-    quick = {"epochs=50": "epochs=1", "range(20)": "range(1)", "num_students=20": "num_students=1"}
-    quick |= {
-        "num_classes=10)": "num_classes=10, width=4)",
-        ", num_students=1": ", num_students=1, recipe=dc.dc_recipe(2)",
-    }
+    quick = {"epochs=50": "epochs=1", "range(20)": "range(1)", "ConvNet(num_classes=10)": "MLP(num_classes=10)"}
+    quick |= {"num_students=20": "num_students=1, recipe=dc.dc_recipe(2)"}
     for full, short in quick.items():
         assert full in code
         code = code.replace(full, short)
@@ -54,3 +94,7 @@ def test_the_code_condenses():
     assert names["condensed"].label.shape == (10, 10, 10)
     assert 0 <= names["accuracy"][0] <= 1
     assert np.isfinite(names["metrics"]["loss"])
+
+
+def test_the_table_of_methods_is_that_of_the_methods():
+    assert methods.table() in README

@@ -81,7 +81,7 @@ def _complete(tmp_path_factory):
     data = dataclasses.replace(small_data(channels=3), class_names=NAMES)
     batch = data.sample(jax.random.key(0), 3)
     batch = batch._replace(image=2 * batch.image)
-    dc.save_condensed(path / "condensed.npz", batch, {"image": batch.image}, data, {"method": "dc"})
+    dc.save_condensed(path / "condensed.npz", batch, dc.Learned({"image": batch.image}, ()), data, {"method": "dc"})
     PIL.Image.fromarray(np.zeros((4, 6), np.uint8)).save(path / "condensed.png")
     rows = [{"iteration": t, "loss": 8.0 / t} for t in range(1, 5)]
     rows.append({"iteration": 2, "accuracy": 80.0, "deviation": 1.0})

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import OBJECTIVES, TRAJECTORIES, dense_net, small_data
+from helpers import OBJECTIVES, TRAJECTORIES, dense_net, small_data, source_of
 
 import dcjax as dc
 from dcjax import chunks
@@ -16,16 +16,15 @@ from dcjax.sharding import across, device_count, over_devices, replicate
 TOLERANCE = 1e-5  # absolute, on images of order 1: the partial sums of a step are added in another order
 
 
-def two_steps(data, objective, trajectory, devices):
+def two_steps(data, devices):
     """The state after one program of two steps, as plain arrays."""
     with across(devices):
         net = dense_net(data)
-        condenser = dc.condenser(
-            dc.pixels(2), OBJECTIVES[objective](net), TRAJECTORIES[trajectory](net), optax.sgd(0.1, momentum=0.5)
-        )
-        train = replicate(data.train)
-        state = jax.jit(condenser.init)(jax.random.key(0), train.sample(jax.random.key(2), 4))
-        state, metrics = dc.iteration(condenser, steps=2, real_per_class=4)(jax.random.key(1), state, train, 0)
+        objective, trajectory = OBJECTIVES["gradient_matching"](net), TRAJECTORIES["on_synthetic"](net)
+        condenser = dc.condenser(dc.pixels(2), objective, trajectory, optax.sgd(0.1, momentum=0.5))
+        source = replicate(source_of(data, net, 4))
+        state = jax.jit(condenser.init)(jax.random.key(0), source.draw(jax.random.key(2)))
+        state, metrics = dc.iteration(condenser, steps=2)(jax.random.key(1), state, source, 0)
         assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(state))
         return jax.tree.map(np.asarray, (state, metrics))
 
@@ -33,18 +32,42 @@ def two_steps(data, objective, trajectory, devices):
 @pytest.mark.parametrize("num_classes", [3, 7])  # fewer than devices, no multiple of them
 def test_four_devices_equal_one(num_classes):
     data = small_data(num_classes, size=16)
-    four, one = (two_steps(data, "gradient_matching", "on_synthetic", devices) for devices in (4, 1))
+    four, one = (two_steps(data, devices) for devices in (4, 1))
     chex.assert_trees_all_close(four, one, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    ("objective", "trajectory"),
-    [*((name, "on_synthetic_untrained") for name in OBJECTIVES), ("gradient_matching", "on_real")],
-)
-def test_every_objective_is_divided(objective, trajectory):
-    data = small_data()
-    two, one = (two_steps(data, objective, trajectory, devices) for devices in (2, 1))
-    chex.assert_trees_all_close(two, one, atol=TOLERANCE)
+DATA = small_data()
+NET = dense_net(DATA)
+
+
+def assert_two_devices_equal_one(function, *args):
+    def on(devices):
+        with across(devices):
+            return jax.tree.map(np.asarray, jax.jit(function)(*replicate(args)))
+
+    chex.assert_trees_all_close(on(2), on(1), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_divided(name):
+    objective = OBJECTIVES[name](NET)
+
+    def loss(syn, params, real):
+        return objective.loss(jax.random.key(1), objective.init(), dc.Point(params), syn, real)
+
+    args = DATA.sample(jax.random.key(2), 2), NET.init(jax.random.key(0)), DATA.sample(jax.random.key(3), 4)
+    assert_two_devices_equal_one(jax.value_and_grad(loss, has_aux=True), *args)
+
+
+@pytest.mark.parametrize("name", TRAJECTORIES)
+def test_every_trajectory_is_divided(name):
+    trajectory = TRAJECTORIES[name](NET)
+
+    def second(syn, draw):
+        return trajectory.advance(jax.random.key(1), trajectory.init(jax.random.key(0), draw), syn, draw)
+
+    draw = source_of(DATA, NET, 4).draw(jax.random.key(2))
+    assert_two_devices_equal_one(second, DATA.sample(jax.random.key(3), 2), draw)
 
 
 @pytest.mark.parametrize("num_students", [2, 5])
@@ -131,12 +154,12 @@ def test_a_device_takes_its_share_of_the_classes_and_of_the_students(monkeypatch
     condenser = dc.condenser(
         dc.pixels(2), dc.gradient_matching(net), TRAJECTORIES["on_synthetic_untrained"](net), optax.sgd(0.1)
     )
-    real = data.sample(jax.random.key(2), 4)
-    state = condenser.init(jax.random.key(0), real)
+    draw = dc.source(data.train, real_per_class=4).draw(jax.random.key(2))
+    state = condenser.init(jax.random.key(0), draw)
     seen = rows_per_device(monkeypatch)
     with across(4):
-        jax.eval_shape(condenser.step, jax.random.key(1), state, real)
+        jax.eval_shape(condenser.step, jax.random.key(1), state, draw)
         assert seen == [2]  # of 7 classes
         seen.clear()
-        dc.evaluate(jax.random.key(1), net, real, data.test, recipe=dc.dc_recipe(0), num_students=4)
+        dc.evaluate(jax.random.key(1), net, draw.real, data.test, recipe=dc.dc_recipe(0), num_students=4)
         assert seen == [1]

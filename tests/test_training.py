@@ -8,7 +8,7 @@ import pytest
 from helpers import small_data, small_net
 
 import dcjax as dc
-from dcjax import training
+from dcjax import backend, training
 from dcjax.sharding import across
 
 
@@ -16,7 +16,7 @@ from dcjax.sharding import across
 def _setting():
     data = small_data()
     net = small_net(data)
-    return training.cross_entropy(net), net.init(jax.random.key(0)), data.train.batch()
+    return training.cross_entropy(net), jax.jit(net.init)(jax.random.key(0)), data.train.batch()
 
 
 def test_cross_entropy_of_hard_and_soft_labels():
@@ -29,16 +29,17 @@ def test_cross_entropy_of_hard_and_soft_labels():
 
 def test_padding_counts_nothing(setting):
     loss, params, batch = setting
+    loss = jax.jit(loss)
     padded = training.pad_to(batch, batch.image.shape[0] + 5)
     assert loss(params, padded) == pytest.approx(float(loss(params, batch)), rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 16, 33])  # one micro-batch, exactly one, and two with a rest
-def test_micro_batches_add_up_to_the_gradient(setting, size, monkeypatch):
-    monkeypatch.setattr(training, "default_micro_batch", lambda: 16)
+def test_micro_batches_add_up_to_the_gradient(setting, size):
     loss, params, batch = setting
     part = jax.tree.map(lambda x: x[:size], batch)
-    ours = jax.jit(lambda p: training.batch_gradient(loss, p, part))(params)
+    with backend.answering_for("cpu", micro_batch=16):
+        ours = jax.jit(lambda p: training.batch_gradient(loss, p, part))(params)
     chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
 
 
@@ -54,7 +55,7 @@ def test_images_are_divided_among_devices_and_put_together_again(size):
         images = jnp.arange(size, dtype=jnp.float32).reshape(size, 1, 1, 1)
         out = jax.jit(lambda x: training.map_images(scaled, jnp.array(2.0), x))(images)
     assert out.tolist() == [2 * i for i in range(size)]
-    assert set(seen) == {min(-(-size // 4), training.default_micro_batch())}
+    assert set(seen) == {min(-(-size // 4), backend.current().forward_batch)}
 
 
 @pytest.mark.parametrize("size", [1, 33])  # fewer images than devices, no multiple of them
@@ -74,16 +75,17 @@ def test_a_batch_is_divided_among_devices(setting, size):
     chex.assert_trees_all_close(ours, jax.jit(jax.grad(loss))(params, part), atol=1e-6)
 
 
-def test_a_last_batch_that_fills_only_some_micro_batches(setting, monkeypatch):
+def test_a_last_batch_that_fills_only_some_micro_batches(setting):
     loss, params, batch = setting
     part = jax.tree.map(lambda x: x[:17], batch)  # batches of 16 and 1: the second is micro-batches of padding but one
 
     def fitted(micro):
-        monkeypatch.setattr(training, "default_micro_batch", lambda: micro)
-        train = jax.jit(
-            lambda p: training.fit(jax.random.key(0), loss, p, part, optax.sgd(0.1), epochs=2, batch_size=16)
-        )
-        return train(params)
+        with backend.answering_for("cpu", micro_batch=micro):
+            return train(params)
+
+    @jax.jit
+    def train(params):
+        return training.fit(jax.random.key(0), loss, params, part, optax.sgd(0.1), epochs=2, batch_size=16)
 
     chex.assert_trees_all_close(fitted(4), fitted(None), atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Augmentations: `key -> (image -> image)`, one draw and then a deterministic function of an image [H, W, C].
+"""Augmentations are `key -> (image -> image)`: one draw, and then a deterministic function of an image [H, W, C].
 
 So siamese augmentation is one draw applied to two batches, and independent augmentation is a `vmap` over keys. A mixing is
 the same idea for what needs more than one image: `key -> (batch -> batch)`.

@@ -1,4 +1,4 @@
-"""Augmentations made of augmentations."""
+"""Makes augmentations of augmentations."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ def independent(augment: Augmentation, key: Key, image: Array) -> Array:
 
 
 def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
-    """One of several, chosen uniformly at each draw.
+    """Applies one of several, chosen uniformly at each draw.
 
     A single draw runs the chosen one alone; draws that are vmapped, as in `independent`, run all and select.
     """
@@ -39,7 +39,7 @@ def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
 
 
 def chain(augmentations: Sequence[Augmentation]) -> Augmentation:
-    """Each of several, one after the other in the order given, with a draw of its own."""
+    """Applies all of several, one after the other in the order given, each with a draw of its own."""
 
     def draw(key):
         keys = jax.random.split(key, len(augmentations))

@@ -1,4 +1,4 @@
-"""The augmentations of DC's own evaluation (Zhao et al., ICLR 2021).
+"""Makes the augmentations of DC's own evaluation (Zhao et al., ICLR 2021, arXiv:2006.05929).
 
 What comes into view takes the image's own mean where the published code takes the mean over the mini-batch.
 """
@@ -13,7 +13,7 @@ from dcjax.base import Augmentation
 
 
 def dc_crop(pixels: int) -> Augmentation:
-    """Shifts by -`pixels` to `pixels` - 1 on each axis; the image's channel means fill what comes into view."""
+    """Shifts an image by -`pixels` to `pixels` - 1 on each axis; its channel means fill what comes into view."""
 
     def draw(key):
         start = jax.random.randint(key, (2,), 0, 2 * pixels)
@@ -29,7 +29,7 @@ def dc_crop(pixels: int) -> Augmentation:
 
 
 def dc_scale(amount: float) -> Augmentation:
-    """Resizes each axis by its own factor in 1 -/+ `amount` (nearest pixel), kept centred, zeros outside."""
+    """Resizes each axis of an image by its own factor in 1 -/+ `amount` (nearest pixel), kept centred, zeros outside."""
 
     def draw(key):
         factor = jax.random.uniform(key, (2,), minval=1 - amount, maxval=1 + amount)
@@ -47,13 +47,13 @@ def dc_scale(amount: float) -> Augmentation:
 
 
 def _resized_indices(length, size, canvas):
-    """Where each output pixel of an axis reads, for `length` pixels resized to `size` in the middle of `canvas`; else -1."""
+    """Tells where each pixel of an axis reads, for `length` pixels resized to `size` in the middle of `canvas`; -1 outside."""
     place = jnp.arange(length) + (canvas - length) // 2 - (canvas - size) // 2
     return jnp.where((place >= 0) & (place < size), place * length // size, -1)
 
 
 def dc_rotate(degrees: int) -> Augmentation:
-    """Turns by a whole number of degrees within -/+ `degrees` about the centre, by cubic splines.
+    """Turns an image by a whole number of degrees within -/+ `degrees` about its centre, by cubic splines.
 
     Points outside the image take the mean over all its values.
     """
@@ -91,14 +91,14 @@ def _spline_sample(image, rows, columns, fill):
 
 
 def _spline_filter(size):
-    """[size, size]: from samples to the coefficients of the cubic B-spline that passes through them."""
+    """Makes the matrix [size, size] from samples to the coefficients of the cubic B-spline that passes through them."""
     basis = np.diag(np.full(size, 4 / 6)) + np.diag(np.full(size - 1, 1 / 6), 1) + np.diag(np.full(size - 1, 1 / 6), -1)
     basis[0, 1] = basis[-1, -2] = 2 / 6
     return np.linalg.inv(basis).astype(np.float32)
 
 
 def _spline_taps(place, size):
-    """The four mirrored indices around each place, and their weights: both [4, *place.shape]."""
+    """Gives the four mirrored indices around each place, and their weights: both [4, *place.shape]."""
     base = jnp.floor(place)
     t = place - base
     weights = jnp.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
@@ -107,14 +107,14 @@ def _spline_taps(place, size):
 
 
 def dc_digits() -> Augmentation:
-    """DC's augmentation of digits in evaluation: one of crop (4 pixels), scale (0.2) and rotate (45 degrees) an image."""
+    """Applies one of crop (4 pixels), scale (0.2) and rotate (45 degrees), as DC's evaluation does to digits."""
     return one_of((dc_crop(4), dc_scale(0.2), dc_rotate(45)))
 
 
 def dc_noise(deviation: float) -> Augmentation:
     """Adds normal noise of this standard deviation to every value.
 
-    The paper takes one of this (0.001) and `dc_crop` for networks with batch norm.
+    For networks with batch norm the paper applies one of this (0.001) and `dc_crop`.
     """
 
     def draw(key):

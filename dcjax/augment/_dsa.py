@@ -1,4 +1,4 @@
-"""Differentiable siamese augmentation (Zhao & Bilen, ICML 2021).
+"""Makes differentiable siamese augmentation (Zhao & Bilen, ICML 2021, arXiv:2102.08259).
 
 Every operator draws u, uniform in [0, 1) (one u or, where the axes differ, one for height and one for width), and is then
 differentiable in the image [H, W, C]. Coordinates run from -1 to 1 from edge to edge of the image, so `rotate` turns them
@@ -28,7 +28,7 @@ def saturation(amount: float = 2.0) -> Augmentation:
 
 
 def _grey(image):
-    """Each pixel's mean over channels, in every channel. Sums of rolls: a CPU is slow at reducing three neighbours."""
+    """Puts each pixel's mean over channels into every channel, by sums of rolls: a CPU is slow at reducing three neighbours."""
     channels = image.shape[-1]
     return sum(jnp.roll(image, i, -1) for i in range(channels)) / channels
 
@@ -39,12 +39,12 @@ def contrast(amount: float = 0.5) -> Augmentation:
 
 
 def color() -> Augmentation:
-    """Brightness, saturation and contrast, one after the other."""
+    """Applies brightness, saturation and contrast, one after the other."""
     return chain((brightness(), saturation(), contrast()))
 
 
 def crop(ratio: float = 0.125) -> Augmentation:
-    """Shifts by whole pixels, at most `ratio` of the side (rounded) on each axis; zeros come into view."""
+    """Shifts an image by whole pixels, at most `ratio` of the side (rounded) on each axis; zeros come into view."""
 
     def apply(u, image):
         margin = [_rounded(size * ratio) for size in image.shape[:2]]
@@ -66,13 +66,13 @@ def cutout(ratio: float = 0.5) -> Augmentation:
 
 
 def _cut(u, size, side):
-    """[size], true on `side` neighbours whose middle is anywhere on the axis, its far end included if `side` is even."""
+    """Makes a mask [size] of `side` neighbours whose middle is anywhere on the axis, its far end included if `side` is even."""
     place = jnp.arange(size) - (_integer(u, size + 1 - side % 2) - side // 2)
     return (place >= 0) & (place < side)
 
 
 def flip(probability: float = 0.5) -> Augmentation:
-    """Mirrors left and right if u < `probability`."""
+    """Mirrors an image left and right if u < `probability`."""
     return _drawn(lambda u, image: jnp.where(u < probability, jnp.flip(image, 1), image))
 
 
@@ -89,7 +89,7 @@ def scale(ratio: float = 1.2) -> Augmentation:
 
 
 def _bilinear(place, size):
-    """[size, size]: the weight of every pixel of an axis where the axis is read at each of `place`."""
+    """Makes the matrix [size, size] of every pixel's weight where an axis is read at each of `place`."""
     return jnp.maximum(0, 1 - jnp.abs(place[:, None] - jnp.arange(size)[None]))
 
 
@@ -112,7 +112,7 @@ DSA_OPERATORS = (color, crop, cutout, flip, scale, rotate)
 
 
 def dsa(without: Collection[Callable] = ()) -> Augmentation:
-    """One of DSA's six operators, as strong as published, chosen uniformly at each draw.
+    """Applies one of DSA's six operators, as strong as published, chosen uniformly at each draw.
 
     Args:
         without: operators to leave out, such as `(cutout,)`: the functions themselves. For other strengths write
@@ -125,13 +125,17 @@ def dsa(without: Collection[Callable] = ()) -> Augmentation:
 
 
 def dsa_digits() -> Augmentation:
-    """DSA for MNIST and SVHN: without `flip`, because a mirrored digit is no digit."""
+    """Applies DSA for MNIST and SVHN, without `flip` because a mirrored digit is no digit."""
     return dsa(without=(flip,))
 
 
 def _drawn(apply: Callable[[Array, Array], Array], shape: tuple[int, ...] = ()) -> Augmentation:
-    """An augmentation from `apply(u, image)` with u uniform in [0, 1) of this shape."""
-    return lambda key: functools.partial(apply, jax.random.uniform(key, shape))
+    """Makes an augmentation of `apply(u, image)`, with u uniform in [0, 1) of this shape."""
+    return lambda key: functools.partial(apply, _uniform(key, shape))
+
+
+def _uniform(key, shape):
+    return jax.random.uniform(key, shape)
 
 
 def _stretch(factor, image, middle):
@@ -139,7 +143,7 @@ def _stretch(factor, image, middle):
 
 
 def _integer(u, count):
-    """One of 0 to `count` - 1, all equally likely."""
+    """Gives one of 0 to `count` - 1, all equally likely."""
     return jnp.floor(u * count).astype(int)
 
 

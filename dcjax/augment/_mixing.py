@@ -1,4 +1,4 @@
-"""Mixing of pairs: `key -> (batch -> batch)`, for a flat batch of images [B, H, W, C] with labels [B, K].
+"""Mixes pairs of images: `key -> (batch -> batch)`, for a flat batch of images [B, H, W, C] with labels [B, K].
 
 Every image meets a partner, and their labels are mixed as the images are. Partners are a random permutation of the real
 rows. Rows whose label is all zeros are padding; they come last, keep their place and mix with themselves alone.
@@ -19,19 +19,19 @@ def no_mixing(key: Key) -> Callable[[Batch], Batch]:
 
 
 def mixup(alpha: float = 1.0) -> Mixing:
-    """Blends images and labels, x <- s x + (1 - s) x', with one s ~ Beta(alpha, alpha) per batch (Zhang et al., 2018)."""
+    """Blends images and labels, x <- s x + (1 - s) x', with one s ~ Beta(alpha, alpha) per batch (arXiv:1710.09412)."""
     _check_positive("mixup", alpha)
 
     def draw(key):
         share_key, partner_key = jax.random.split(key)
-        share = jax.random.beta(share_key, alpha, alpha)
+        share = _beta(share_key, alpha)
         return lambda batch: _blend(share, batch, _partners(partner_key, batch))
 
     return draw
 
 
 def cutmix(beta: float = 1.0, probability: float = 0.5) -> Mixing:
-    """Pastes a box of the partner into every image: one box per batch (Yun et al., ICCV 2019).
+    """Pastes a box of the partner into every image: one box per batch (Yun et al., ICCV 2019, arXiv:1905.04899).
 
     The box has the image's proportions and the share a ~ Beta(beta, beta) of its area, its centre is uniform over the
     pixels, and what lies outside is cut off. Labels are mixed by the share of pixels that the box then has. With
@@ -42,7 +42,7 @@ def cutmix(beta: float = 1.0, probability: float = 0.5) -> Mixing:
     def draw(key):
         choice_key, area_key, centre_key, partner_key = jax.random.split(key, 4)
         is_mixed = jax.random.uniform(choice_key) < probability
-        side = jnp.sqrt(jax.random.beta(area_key, beta, beta))
+        side = jnp.sqrt(_beta(area_key, beta))
         centre = jax.random.uniform(centre_key, (2,))
 
         def apply(batch):
@@ -57,15 +57,20 @@ def cutmix(beta: float = 1.0, probability: float = 0.5) -> Mixing:
     return draw
 
 
+def _beta(key, parameter):
+    """Draws from Beta(parameter, parameter)."""
+    return jax.random.beta(key, parameter, parameter)
+
+
 def _span(centre, side, size):
-    """[size], true within half of `side` (a share of the axis) of `centre` (in [0, 1)), both in whole pixels."""
+    """Makes a mask [size] within half of `side` (a share of the axis) of `centre` (in [0, 1)), both in whole pixels."""
     half = jnp.floor(jnp.floor(size * side) / 2)
     place = jnp.arange(size) - jnp.floor(size * centre)
     return (place >= -half) & (place < half)
 
 
 def _partners(key, batch):
-    """The batch with its real rows in random order. The key is cloned: one draw serves any number of batches."""
+    """Puts a batch's real rows in random order. The key is cloned because one draw serves any number of batches."""
     order = jax.random.uniform(jax.random.clone(key), batch.label.shape[:1])
     order = jnp.argsort(jnp.where(batch.label.any(-1), order, 1))  # stable: padding stays at the end, and in place
     return jax.tree.map(lambda x: x[order], batch)

@@ -1,4 +1,4 @@
-"""Real images, from one door: `load(name)`.
+"""Loads real images, all through one door, `load(name)`.
 
 data = dcjax.data.load("mnist")
 data.train.batch()                    # everything, flat
@@ -17,10 +17,11 @@ from dcjax.data import sources
 from dcjax.data.folder import folder
 from dcjax.data.split import Split as Split
 from dcjax.data.split import group_by_class
+from dcjax.normalisation import Fit, MeanStd, channel_statistics
 from dcjax.sharding import replicate
 
-# The papers' statistics, per channel, of the training split's values in [0, 1]. CIFAR's deviations are, as published, the
-# ones of all pixels; other datasets are measured.
+# The papers' mean and deviation of each channel, of the training split's values in [0, 1], because their learning rates go with
+# them. CIFAR's deviations are, as published, the ones of all pixels; other datasets are measured.
 PAPER_STATISTICS = {
     "mnist": ((0.1307,), (0.3081,)),
     "fashion_mnist": ((0.2861,), (0.3530,)),
@@ -33,7 +34,7 @@ NAMES = ("digits", *PAPER_STATISTICS)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Two splits on the device that share classes, image shape and normalisation."""
+    """Holds two splits, on the device, that share classes, image shape and normalisation."""
 
     name: str
     train: Split
@@ -42,10 +43,12 @@ class Dataset:
 
     @property
     def mean(self) -> tuple[float, ...]:
+        """Gives the mean of every channel of the training set, of pixels in [0, 1]."""
         return self.train.mean
 
     @property
     def std(self) -> tuple[float, ...]:
+        """Gives the deviation of every channel of the training set."""
         return self.train.std
 
     @property
@@ -57,13 +60,14 @@ class Dataset:
         return self.train.num_classes
 
     def replicated(self) -> "Dataset":
-        """The same data on every device of the mesh that `dcjax.sharding.across` made."""
+        """Puts the data on every device of the mesh that `dcjax.sharding.across` made."""
         return replace(self, train=replicate(self.train), test=replicate(self.test))
 
     def fingerprint(self) -> str:
-        """Tells whether two runs see the same training data."""
+        """Gives a text that two runs share if they see the same training data, normalised in the same way."""
         digest = hashlib.sha256(np.asarray(self.train.image).tobytes())
-        digest.update(repr((self.train.image.shape, self.train.counts, self.mean, self.std)).encode())
+        facts = (self.train.image.shape, self.train.counts, *self.train.normalisation.identity)
+        digest.update(repr(facts).encode())
         return digest.hexdigest()
 
     def sample(self, key: Key, n: int) -> Batch:
@@ -71,14 +75,18 @@ class Dataset:
         return self.train.sample(key, n)
 
 
-def load(name: str, *, data_dir: str | None = None, image_size: int | None = None) -> Dataset:
+def load(
+    name: str, *, data_dir: str | None = None, image_size: int | None = None, normalisation: Fit | None = None
+) -> Dataset:
     """Loads a dataset by name.
 
     Args:
         name: `digits` (scikit-learn's, embedded), a TFDS image classification dataset (`mnist`, `cifar10`, ...),
             `folder:PATH` (one subfolder per class, or `train/` and `test/`) or `npz:PATH`.
-        data_dir: where TFDS datasets are prepared; `$TFDS_DATA_DIR` or TFDS's own default when None.
-        image_size: crops and resizes images to this many pixels a side.
+        data_dir: the folder in which TFDS datasets are prepared; `$TFDS_DATA_DIR` or TFDS's own default when None.
+        image_size: pixels a side that images are cropped and resized to; as they are when None.
+        normalisation: measures on the training images how all are normalised, such as `dcjax.normalisation.zca()`; when None, the
+            papers' mean and deviation of every channel, or measured ones where no paper gives any.
 
     Raises:
         InputError: says in one sentence what is wrong with what was given.
@@ -98,37 +106,39 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
         raise InputError(f"{name!r} is a path: write {'folder' if Path(name).expanduser().is_dir() else 'npz'}:{name}.")
     else:
         arrays = sources.tfds(name, data_dir, image_size, NAMES)
-    return _dataset(name, arrays, PAPER_STATISTICS.get(name))
+    published = PAPER_STATISTICS.get(name)
+    return _dataset(name, arrays, normalisation, published and MeanStd(*published))
 
 
-def from_arrays(train, test=None, *, class_names=None, name: str = "arrays") -> Dataset:
-    """A dataset from (images, labels) pairs; without `test`, a seeded fifth of every class is set aside.
+def from_arrays(
+    train, test=None, *, class_names=None, name: str = "arrays", normalisation: Fit | None = None
+) -> Dataset:
+    """Makes a dataset of (images, labels) pairs; without `test`, a seeded fifth of every class is set aside.
 
-    Images are uint8, or float in [0, 1], [T, H, W] or [T, H, W, C]; labels are integers from 0.
+    Args:
+        train: images uint8, or float in [0, 1], [T, H, W] or [T, H, W, C]; labels [T], integers from 0.
+        test: a pair like `train`.
+        class_names: a name for every class; its number when None.
+        name: what messages and files call the dataset.
+        normalisation: as in `load`.
     """
-    return _dataset(name, sources.from_arrays(train, test, class_names), None)
+    return _dataset(name, sources.from_arrays(train, test, class_names), normalisation, None)
 
 
-def _dataset(name, arrays, statistics):
+def _dataset(name, arrays, fit, published):
     num_classes = len(arrays.class_names)
     if num_classes < 2:
         raise InputError(f"{name} has {num_classes} class: at least two are needed.")
-    mean, std = statistics or _measure(arrays.train_image)
     splits = [
-        Split(jnp.asarray(image), counts, mean, std)
-        for image, counts in (
-            group_by_class(arrays.train_image, arrays.train_label, num_classes),
-            group_by_class(arrays.test_image, arrays.test_label, num_classes),
-        )
+        group_by_class(arrays.train_image, arrays.train_label, num_classes),
+        group_by_class(arrays.test_image, arrays.test_label, num_classes),
     ]
-    empty = [name for name, count in zip(arrays.class_names, splits[0].counts) if not count]
+    empty = [name for name, count in zip(arrays.class_names, splits[0][1]) if not count]
     if empty:
         raise InputError(f"{name} has no training image of class {empty[0]!r}: every class needs at least one.")
-    return Dataset(name, *splits, arrays.class_names)
-
-
-def _measure(image):
-    """Per-channel mean and deviation; a constant channel is only centred."""
-    mean = image.mean((0, 1, 2)) / 255
-    std = image.std((0, 1, 2)) / 255
-    return tuple(map(float, mean)), tuple(map(float, np.where(std > 0, std, 1)))
+    if fit:
+        normalisation = fit(arrays.train_image / np.float32(255))
+    else:
+        normalisation = published or channel_statistics(arrays.train_image, 255)
+    train, test = (Split(jnp.asarray(image), counts, normalisation) for image, counts in splits)
+    return Dataset(name, train, test, arrays.class_names)

@@ -1,4 +1,4 @@
-"""Decoded images kept on disk, so that a dataset is decoded once."""
+"""Keeps decoded images on disk, so that a dataset is decoded once."""
 
 import contextlib
 import hashlib
@@ -14,13 +14,13 @@ from dcjax.base import InputError
 
 
 def cache_dir() -> Path:
-    """`$DCJAX_CACHE`, else `dcjax` under `$XDG_CACHE_HOME` or `~/.cache`."""
+    """Gives the folder of the cache: `$DCJAX_CACHE`, else `dcjax` under `$XDG_CACHE_HOME` or `~/.cache`."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dcjax"
     return Path(os.environ.get("DCJAX_CACHE", default))
 
 
 def cached(identity: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays that `make()` gives, from disk when they were made before for the same `identity`."""
+    """Gives the arrays that `make()` gives, from disk when they were made before for the same `identity`."""
     path = cache_dir() / "data" / f"{hashlib.sha256(repr(identity).encode()).hexdigest()[:24]}.npz"
     if path.exists():
         with contextlib.suppress(InputError):  # damaged: made again below
@@ -32,7 +32,7 @@ def cached(identity: tuple, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; what is missing, damaged or something else is an `InputError`."""
+    """Reads the arrays of an .npz file; what is missing, damaged or something else is an `InputError`."""
     if not path.is_file():
         raise InputError(f"There is no file {path}: give the path of an .npz file.")
     try:
@@ -43,7 +43,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes all or nothing: a process killed half-way leaves what was there before."""
+    """Writes all of an .npz file or nothing: a process killed half-way leaves what was there before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""A folder of images: one subfolder per class, or `train/` and `test/` with one subfolder per class each."""
+"""Reads a folder of images: one subfolder per class, or `train/` and `test/` with one subfolder per class each."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def folder(path: Path, image_size: int | None) -> Arrays:
 
 
 def split_folders(path: Path) -> dict[str, Path]:
-    """Where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
+    """Tells where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
     train = path / "train"
     if not (train.is_dir() and any(entry.is_dir() for entry in train.iterdir())):
         return {"train": path}
@@ -39,13 +39,13 @@ def split_folders(path: Path) -> dict[str, Path]:
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:
-    """Class name -> image files, both sorted. Hidden folders and files that are no images are passed over."""
+    """Lists the image files of every class, by its name, both sorted. Hidden folders and files that are no images are passed over."""
     classes = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     return {c.name: sorted(f for f in c.iterdir() if f.suffix.lower() in SUFFIXES) for c in classes}
 
 
 def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:
-    """Every split has every class, and every class an image."""
+    """Makes sure that every split has every class, and every class an image."""
     train = files["train"]
     if not train:
         raise InputError(f"{path} has no subfolders: put the images of every class into a subfolder named after it.")
@@ -61,7 +61,7 @@ def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:
 
 
 def decode_files(files: dict[str, dict[str, list[Path]]], image_size: int | None) -> dict[str, np.ndarray]:
-    """`SPLIT_image` and `SPLIT_label` of every split."""
+    """Decodes `SPLIT_image` and `SPLIT_label` of every split."""
     decoded, first = {}, None
     for part, classes in files.items():
         images = []
@@ -77,7 +77,7 @@ def decode_files(files: dict[str, dict[str, list[Path]]], image_size: int | None
 
 
 def _read(file):
-    """uint8 [H, W, 1] for a grey file, [H, W, 3] for any other, upright; 16 bits become 8, transparency is dropped."""
+    """Reads uint8 [H, W, 1] for a grey file, [H, W, 3] for any other, upright; 16 bits become 8, transparency is dropped."""
     from PIL import Image, ImageOps
 
     try:

@@ -1,4 +1,4 @@
-"""Bringing an image to one square size."""
+"""Brings an image to one square size."""
 
 from typing import Any
 

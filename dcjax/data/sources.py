@@ -1,4 +1,4 @@
-"""Where images come from: scikit-learn's digits, TFDS, an npz file, arrays. Each gives `Arrays`, checked by `check`."""
+"""Reads images from scikit-learn's digits, TFDS, an npz file or arrays. Each reader gives `Arrays`, checked by `check`."""
 
 import difflib
 import importlib.util
@@ -16,7 +16,7 @@ TEST_FRACTION = 0.2  # of every class, where a source has no test split of its o
 
 
 class Arrays(NamedTuple):
-    """Decoded images [T, H, W, C] uint8 with labels [T] in 0..K-1, and the names of the classes."""
+    """Holds decoded images [T, H, W, C] uint8 with labels [T] in 0..K-1, and the names of the classes."""
 
     train_image: np.ndarray
     train_label: np.ndarray
@@ -26,7 +26,7 @@ class Arrays(NamedTuple):
 
 
 def digits() -> Arrays:
-    """scikit-learn's 8x8 grey digits (1797 images), split by `stratified_split`."""
+    """Loads scikit-learn's 8x8 grey digits (1797 images), split by `stratified_split`."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -50,7 +50,7 @@ def stratified_split(image: np.ndarray, label: np.ndarray, class_names: tuple[st
 
 
 def resize_all(arrays: Arrays, size: int | None) -> Arrays:
-    """Brings every image to `size` pixels a side; as they are when None."""
+    """Brings every image to `size` pixels a side, or leaves all as they are when None."""
     if size is None:
         return arrays
     train, test = (np.stack([resized(i, size) for i in images]) for images in (arrays.train_image, arrays.test_image))
@@ -58,7 +58,7 @@ def resize_all(arrays: Arrays, size: int | None) -> Arrays:
 
 
 def npz(path: Path) -> Arrays:
-    """`x_train, y_train` with optional `x_test, y_test`, or `images, labels`; optional `class_names`."""
+    """Reads `x_train, y_train` with optional `x_test, y_test`, or `images, labels`; optional `class_names`."""
     content = read_npz(path)
     image, label = (content.get(a, content.get(b)) for a, b in (("x_train", "images"), ("y_train", "labels")))
     if image is None or label is None:
@@ -111,7 +111,7 @@ def check(image: Any, label: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[str, ...]) -> Arrays:
-    """Any image classification dataset of TFDS; prepared first where TensorFlow is there to do it."""
+    """Reads any image classification dataset of TFDS, which is prepared first where TensorFlow is there to do it."""
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser().resolve()
     found = sorted(str(path) for path in (root / name).glob("**/dataset_info.json")) if (root / name).is_dir() else []
     if found:

@@ -1,4 +1,4 @@
-"""A set of labelled images on the device: bytes grouped by class, normalised only after they are gathered."""
+"""Keeps labelled images on the device as bytes, grouped by class; they are normalised only after they are gathered."""
 
 from typing import Any
 
@@ -8,19 +8,30 @@ import numpy as np
 from flax import struct
 
 from dcjax.base import Array, Batch, InputError, Key
+from dcjax.normalisation import Normalisation, normalised_bytes
+from dcjax.sharding import by_rows
 
 
 @struct.dataclass
 class Split:
-    """Images of one split, sorted by class. A pytree: pass it to compiled functions as an argument.
+    """Holds the images of one split, sorted by class. It is a pytree: pass it to compiled functions as an argument.
 
     Classes may be of any size; `counts` holds the true ones and no image is left out.
     """
 
     image: Array  # [T, H, W, C] uint8
     counts: tuple[int, ...] = struct.field(pytree_node=False)  # images of each class
-    mean: tuple[float, ...] = struct.field(pytree_node=False)  # per channel, of values in [0, 1]
-    std: tuple[float, ...] = struct.field(pytree_node=False)
+    normalisation: Normalisation  # the training set's, in every split
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Gives the mean of every channel of the training set, of pixels in [0, 1]."""
+        return self.normalisation.channels.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Gives the deviation of every channel of the training set."""
+        return self.normalisation.channels.std
 
     @property
     def num_classes(self) -> int:
@@ -32,35 +43,45 @@ class Split:
 
     @property
     def label(self) -> np.ndarray:
-        """Class indices [T]."""
+        """Gives the class of every image, [T]."""
         return np.repeat(np.arange(self.num_classes), self.counts)
 
     def normalise(self, image: Any) -> Array:
-        """uint8 [..., C] -> float32, zero mean and unit deviation over the training set."""
-        mean, std = (np.asarray(x, np.float32).reshape(*[1] * (image.ndim - 1), -1) for x in (self.mean, self.std))
-        return (image.astype(jnp.float32) / 255 - mean) / std
+        """Turns uint8 images [..., H, W, C] into what networks see, float32.
+
+        Where `image` is mapped over by a function that must not close over arrays, give `normalisation` to it and call
+        `dcjax.normalisation.normalised_bytes`.
+        """
+        return normalised_bytes(self.normalisation, image)
 
     def denormalise(self, image: Any) -> Any:
-        """The inverse, to pixel space: [0, 1] for real images, wherever it lies for learned ones."""
-        mean, std = (np.asarray(x, np.float32).reshape(*[1] * (image.ndim - 1), -1) for x in (self.mean, self.std))
-        return image * std + mean
+        """Turns what networks see into pixels: in [0, 1] for real images, wherever they lie for learned ones."""
+        return self.normalisation.invert(image)
 
     def sample(self, key: Key, n: int) -> Batch:
-        """Draws `n` images of every class without replacement: [K, n, ...]. The key is consumed."""
+        """Draws `n` images of every class without replacement: [K, n, ...], classes divided among the devices.
+
+        Args:
+            key: chooses the images; consumed.
+            n: images of each class, at most as many as the smallest has.
+        """
         if n > min(self.counts):
-            raise InputError(f"Cannot draw {n} images of every class: the smallest class has {min(self.counts)}.")
+            raise InputError(
+                f"Cannot draw {n} images of every class: the smallest class has {min(self.counts)}, draw at most as many."
+            )
         counts = np.array(self.counts)
         is_image = np.arange(counts.max()) < counts[:, None]
         order = jnp.where(is_image, jax.random.uniform(key, is_image.shape), -1)
-        return self.take(jax.lax.top_k(order, n)[1] + (np.cumsum(counts) - counts)[:, None])
+        chosen = jax.lax.top_k(order, n)[1] + (np.cumsum(counts) - counts)[:, None]
+        return by_rows(self.take(by_rows(chosen)))
 
     def take(self, chosen: Array) -> Batch:
-        """The images at indices [K, M], the k-th row of class k, as a class-grouped batch [K, M, ...]."""
+        """Gives the images at indices [K, M], the k-th row of class k, as a class-grouped batch [K, M, ...]."""
         label = jnp.broadcast_to(jnp.eye(self.num_classes)[:, None], (*chosen.shape, self.num_classes))
         return Batch(self.normalise(self.image[chosen]), label)
 
     def batch(self) -> Batch:
-        """All images as one flat batch [T, ...]."""
+        """Gives all images as one flat batch [T, ...]."""
         return Batch(self.normalise(self.image), jnp.eye(self.num_classes)[self.label])
 
 

@@ -1,4 +1,4 @@
-"""Condensed sets in other formats: other people's are read, ours are written.
+"""Reads condensed sets that other programs made, and writes ours for them.
 
 `read(path, data)` understands
 
@@ -7,7 +7,8 @@
   probabilities [T, K];
 - a folder of images with one subfolder per class, named as the dataset's classes are;
 - a `.pt` file as published with DC, DSA and DM: `{"data": [[images, labels], ...]}` with one pair for every experiment, that
-  list alone, or one pair; images [T, C, H, W] normalised by the dataset's mean and deviation, labels [T].
+  list alone, or one pair; images [T, C, H, W] normalised by the `mean` and `std` beside them, else by the published ones of the
+  dataset, and never whitened; labels [T].
 
 `write_npz`, `write_png` and `write_pt` make such files. PyTorch is needed for `.pt` files alone.
 """
@@ -38,10 +39,9 @@ def read(path: Path, data: Dataset) -> list[Condensed]:
         data: what the set is to be evaluated on; the set must have its classes and image shape.
 
     Returns:
-        Sets whose `batch` [K, M, H, W, C] is normalised by the mean and deviation of `data`, as its test images are, and
-        grouped by class (the likeliest one, where labels are soft) in the order of `data.class_names`. Where classes have
-        unequal numbers of images, the smaller ones end in padding rows, which `real_rows` leaves out. `meta` holds what the
-        file says of itself.
+        Sets whose `batch` [K, M, H, W, C] is normalised as the test images of `data` are, and grouped by class (the likeliest one,
+        where labels are soft) in the order of `data.class_names`. Where classes have unequal numbers of images, the smaller
+        ones end in padding rows, which `real_rows` leaves out. `meta` holds what the file says of itself.
 
     Raises:
         InputError: says in one sentence what does not fit.
@@ -66,7 +66,7 @@ def read(path: Path, data: Dataset) -> list[Condensed]:
 
 
 def real_rows(batch: Batch) -> Batch:
-    """Leaves padding out: [K, M, ...] -> [1, T, ...], which `evaluate` takes just as well, for it flattens what it is given.
+    """Leaves padding out: [K, M, ...] -> [1, T, ...], which `evaluate` takes just as well because it flattens what it is given.
 
     `fit` counts padding rows as images when it cuts an epoch into mini-batches. Up to its batch size that changes nothing;
     above it, a set with padding would take more steps an epoch than its images ask for.

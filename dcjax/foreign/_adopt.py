@@ -1,4 +1,4 @@
-"""What was found in a file, compared with the dataset, then grouped and normalised as its images are."""
+"""Compares what was found in a file with the dataset, then groups and normalises it as the images of the dataset are."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,29 +10,40 @@ import numpy as np
 from dcjax.artifact import Condensed, load_condensed
 from dcjax.base import Batch, InputError
 from dcjax.data import Dataset
+from dcjax.normalisation import MeanStd, is_equal, renormalised
 
-_PIXELS = (0.0, 1.0)  # the mean and deviation of images that are not normalised
+_PIXELS = MeanStd((0.0,), (1.0,))  # of images that are not normalised
 
 
 class Found(NamedTuple):
-    """What a file holds, before it is compared with the dataset."""
+    """Holds what was found in a file, before it is compared with the dataset."""
 
     image: np.ndarray  # [T, H, W, C]
     label: np.ndarray  # integers [T] or probabilities [T, K]
-    statistics: tuple[Any, Any] = _PIXELS  # the mean and deviation that the images are normalised by
+    normalisation: MeanStd = _PIXELS  # the one that the images are in
     class_names: tuple[str, ...] | None = None  # in the order of the labels, where the file gives them
     meta: dict[str, Any] = {}
+    hyper: dict[str, np.ndarray] = {}  # what was learned beside the images
 
 
 def adopt_own(path: Path, data: Dataset) -> Condensed:
-    """A set that dcjax saved: its labels are taken as they are."""
+    """Reads a set that dcjax saved; its labels are taken as they are.
+
+    Where its classes come in another order than those of the data, or its images in another normalisation, the compact parameters
+    and their decoder are left out: they would be decoded into the file's own.
+    """
     found = load_condensed(path)
     order = _class_order(path, found.class_names, data)
     _check_shape(path, found.batch.image, data)
     image, label = (np.asarray(x)[order] for x in found.batch)
-    image = _renormalise(image, (found.mean, found.std), data)
+    normalisation = data.train.normalisation
+    is_same = is_equal(found.normalisation, normalisation) and found.class_names == data.class_names
+    image = renormalised(image, found.normalisation, normalisation)
     batch = Batch(jnp.asarray(image), jnp.asarray(label[..., order]))
-    return found._replace(batch=batch, class_names=data.class_names, mean=data.mean, std=data.std)
+    kept = (
+        found if is_same else found._replace(compact={}, meta={k: v for k, v in found.meta.items() if k != "decoder"})
+    )
+    return kept._replace(batch=batch, class_names=data.class_names, normalisation=normalisation)
 
 
 def adopt(path: Path, found: Found, data: Dataset) -> Condensed:
@@ -43,18 +54,18 @@ def adopt(path: Path, found: Found, data: Dataset) -> Condensed:
     names = found.class_names or data.class_names
     order = _class_order(path, names, data)
     label = _probabilities(path, found.label, len(found.image), data)[:, order]
-    image = np.asarray(_renormalise(found.image, found.statistics, data), np.float32)
+    image = np.asarray(renormalised(found.image, found.normalisation, data.train.normalisation), np.float32)
     if not np.isfinite(image).all():
         raise InputError(f"{path} has pixels that are not finite numbers: make it again.")
     absent = [name for name, weight in zip(data.class_names, label.sum(0)) if not weight]
     if absent:
         raise InputError(f"{path} has no image of class {absent[0]!r}: {data.name} has {data.num_classes} classes.")
     batch = Batch(*(jnp.asarray(_grouped(x, label.argmax(1), data.num_classes)) for x in (image, label)))
-    return Condensed(batch, data.class_names, data.mean, data.std, {}, found.meta)
+    return Condensed(batch, data.class_names, data.train.normalisation, {}, found.hyper, found.meta)
 
 
 def _probabilities(path, label, count, data):
-    """Integers [T] or probabilities [T, K] -> [T, K] float32."""
+    """Makes probabilities [T, K] float32 of integers [T] or of probabilities."""
     classes = data.num_classes
     if np.issubdtype(label.dtype, np.integer) and label.shape == (count,):
         if label.min() < 0 or label.max() >= classes:
@@ -86,7 +97,7 @@ def _check_shape(path, image, data):
 
 
 def _class_order(path, names, data):
-    """Where each of the dataset's classes stands among `names`."""
+    """Tells where each of the dataset's classes stands among `names`."""
     if sorted(names) != sorted(data.class_names):
         raise other_classes(path, names, data)
     return np.array([names.index(name) for name in data.class_names])
@@ -101,16 +112,8 @@ def other_classes(path: Path, names: Sequence[str], data: Dataset) -> InputError
     )
 
 
-def _renormalise(image, statistics, data):
-    """[..., C] from one normalisation to that of the data; untouched where they are the same."""
-    mean, std, to_mean, to_std = (np.asarray(x, np.float32) for x in (*statistics, data.mean, data.std))
-    if np.array_equal(mean, to_mean) and np.array_equal(std, to_std):
-        return image
-    return ((image * std + mean) - to_mean) / to_std
-
-
 def _grouped(rows, owner, num_classes):
-    """[T, ...] -> [K, M, ...] by class, in the order of the rows; zeros fill what smaller classes lack."""
+    """Groups rows [T, ...] by class, [K, M, ...], in the order of the rows; zeros fill what smaller classes lack."""
     counts = np.bincount(owner, minlength=num_classes)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     order = np.argsort(owner, kind="stable")

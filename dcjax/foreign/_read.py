@@ -1,4 +1,4 @@
-"""Readers of other people's formats; each gives what it found, not yet compared with a dataset."""
+"""Reads other people's formats; each reader gives what it found, not yet compared with a dataset."""
 
 import codecs
 import re
@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from dcjax.base import InputError
-from dcjax.data import Dataset
+from dcjax.data import PAPER_STATISTICS, Dataset
 from dcjax.data.folder import check_classes, class_files, decode_files, split_folders
 from dcjax.foreign._adopt import Found, other_classes
 from dcjax.foreign._names import folder_names
 from dcjax.foreign._write import PLAIN
+from dcjax.normalisation import MeanStd
 
 
 def npz(path: Path, arrays: dict[str, np.ndarray]) -> Found:
-    """Plain arrays, as `dcjax.foreign` describes them."""
+    """Reads plain arrays, as `dcjax.foreign` describes them."""
     if not {"images", "labels"} <= set(arrays):
         raise InputError(f"{path} needs images and labels, but holds {', '.join(arrays) or 'nothing'}.")
     image, label = arrays["images"], arrays.get("soft_labels", arrays["labels"])
@@ -32,25 +33,25 @@ def npz(path: Path, arrays: dict[str, np.ndarray]) -> Found:
                 f"{path} has floats from {low:.3g} to {high:.3g} as pixels, but they must lie in [0, 1]: undo their "
                 "normalisation (images * std + mean)."
             )
-    return Found(image, label, class_names=_names(arrays.get("class_names")))
+    hyper = {name.removeprefix("hyper/"): x for name, x in arrays.items() if name.startswith("hyper/")}
+    return Found(image, label, class_names=_names(arrays.get("class_names")), hyper=hyper)
 
 
 def folder(path: Path, data: Dataset) -> Found:
-    """Pictures in a subfolder for every class of the dataset."""
+    """Reads pictures in a subfolder for every class of the dataset."""
     files = class_files(split_folders(path)["train"])
     check_classes(path, {"train": files})
     allowed = (data.class_names, folder_names(data.class_names))
     names = next((names for names in allowed if set(names) == set(files)), None)
     if names is None:
         raise other_classes(path, files, data)
-    arrays = decode_files(
-        {"train": {name: files[name] for name in names}}, None
-    )  # as the dataset counts: "2" before "10"
+    in_order = {name: files[name] for name in names}  # as the dataset counts: "2" before "10"
+    arrays = decode_files({"train": in_order}, None)
     return Found(arrays["train_image"] / np.float32(255), arrays["train_label"])
 
 
 def pt(path: Path, data: Dataset) -> list[Found]:
-    """PyTorch tensors as published; one set for every experiment in the file."""
+    """Reads PyTorch tensors as published; one set for every experiment in the file."""
     content = _load_torch(path)
     facts = content if isinstance(content, dict) else {}
     pairs = facts.get("data", content)
@@ -61,18 +62,22 @@ def pt(path: Path, data: Dataset) -> list[Found]:
             "[T, C, H, W] of floats and [T]."
         )
     try:
-        statistics = tuple(np.array(facts.get(n, getattr(data, n)), np.float32) for n in ("mean", "std"))
+        published = dict(zip(("mean", "std"), PAPER_STATISTICS.get(data.name, (data.mean, data.std))))
+        statistics = [np.array(facts.get(name, value), np.float32).ravel() for name, value in published.items()]
         if {len(data.mean)} != {x.size for x in statistics}:
             raise ValueError(f"mean and std need {len(data.mean)} numbers")
+        normalisation = MeanStd(*(tuple(map(float, x)) for x in statistics))
         accuracies = {str(n): [float(v) for v in values] for n, values in facts.get("accs_all_exps", {}).items()}
         labels = [_numpy(facts.get("soft_labels", label)) for _, label in pairs]
         images = [np.moveaxis(_numpy(image), 1, -1) for image, _ in pairs]
         names = _names(facts.get("class_names"))
+        learned = facts.get("about", {}).get("learned", {})
+        hyper = {str(name): np.asarray(value, np.float32) for name, value in learned.items()}
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} has something beside its images that does not fit ({reason}).") from None
     notes = [{"experiment": i, "accuracies": accuracies} for i in range(len(pairs))]
-    return [Found(image, label, statistics, names, note) for image, label, note in zip(images, labels, notes)]
+    return [Found(image, label, normalisation, names, note, hyper) for image, label, note in zip(images, labels, notes)]
 
 
 def _is_pair(content):
@@ -91,7 +96,7 @@ def _numpy(tensor):
 
 
 def _load_torch(path):
-    """Tensors and numbers; nothing else in a file is made into an object."""
+    """Loads tensors and numbers; nothing else in a file is made into an object."""
     try:
         import torch
     except ImportError:

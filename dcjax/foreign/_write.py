@@ -1,4 +1,4 @@
-"""Writers of condensed sets for other programs. Each writes all or nothing, and never over what is there."""
+"""Writes condensed sets for other programs. Each function writes all or nothing, and never over what is there."""
 
 import json
 import os
@@ -12,14 +12,16 @@ import numpy as np
 from dcjax.artifact import Condensed
 from dcjax.base import InputError
 from dcjax.foreign._names import folder_names
+from dcjax.normalisation import renormalised
 
 PLAIN = "dcjax-plain-1"  # the `format` of a written .npz: its learned pixels may leave [0, 1]
 
 
 def write_npz(out: Path, condensed: Condensed) -> None:
-    """Plain arrays: `images` [T, H, W, C] float32 in pixel space, `labels` [T], `mean` and `std` [C], `class_names` [K].
+    """Writes plain arrays: `images` [T, H, W, C] float32 in pixel space, `labels` [T], `mean` and `std` [C], `class_names` [K].
 
-    Labels that are not hard are in `soft_labels` [T, K] besides. `about` is a JSON text: method, recipe, accuracy.
+    Labels that are not hard are in `soft_labels` [T, K] besides, and what was learned beside the images in `hyper/NAME`. `about` is a JSON text: method, recipe, accuracy, what was
+    learned beside the images, and the normalisation in which networks were trained on the set.
     """
     label = _rows(condensed, condensed.batch.label)
     arrays = {
@@ -31,27 +33,31 @@ def write_npz(out: Path, condensed: Condensed) -> None:
         "class_names": np.array(condensed.class_names),
         "about": np.array(json.dumps(_about(condensed))),
         "format": np.array(PLAIN),
+        **{f"hyper/{name}": value for name, value in condensed.hyper.items()},
     }
     with _at_once(out) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def write_pt(out: Path, condensed: Condensed) -> None:
-    """What plain `torch.load` reads: `data` [[images, labels]] as published, with `mean`, `std`, `class_names`, `about`.
+    """Writes what plain `torch.load` reads: `data` [[images, labels]] as published, with `mean`, `std`, `class_names`, `about`.
 
-    Images are [T, C, H, W] float32, normalised by `mean` and `std`; labels [T] int64, and `soft_labels` [T, K] besides where
-    they are not hard.
+    Images are [T, C, H, W] float32, normalised by `mean` and `std` as `images_are` says; whitened ones are written so too, for nobody
+    could undo their whitening. Labels are [T] int64, and `soft_labels` [T, K] besides where they are not hard.
     """
     try:
         import torch
     except ImportError:
         raise InputError("A .pt file can only be written with PyTorch: pip install torch.") from None
-    image, label = (_rows(condensed, x) for x in condensed.batch)
+    normalisation = condensed.normalisation
+    image = _rows(condensed, renormalised(condensed.batch.image, normalisation, normalisation.channels))
+    label = _rows(condensed, condensed.batch.label)
     content = {
         "data": [[torch.tensor(np.moveaxis(image, -1, 1)), torch.tensor(label.argmax(1))]],
         **{name: torch.tensor(value) for name, value in _soft_labels(label).items()},
         "mean": list(condensed.mean),
         "std": list(condensed.std),
+        "images_are": normalisation.channels.description,
         "class_names": list(condensed.class_names),
         "about": _about(condensed),
     }
@@ -60,7 +66,7 @@ def write_pt(out: Path, condensed: Condensed) -> None:
 
 
 def write_png(out: Path, condensed: Condensed) -> None:
-    """`CLASS/0000.png` with values clipped to [0, 1] and rounded to 8 bits, and `export.json` with all that images cannot hold."""
+    """Writes `CLASS/0000.png`, values clipped to [0, 1] and rounded to 8 bits, and `export.json` with all that images cannot hold."""
     pixels = _rows(condensed, condensed.pixels)
     label = _rows(condensed, condensed.batch.label).argmax(1)
     empty = np.flatnonzero(np.bincount(label, minlength=len(condensed.class_names)) == 0)
@@ -86,7 +92,7 @@ def write_png(out: Path, condensed: Condensed) -> None:
 
 @contextmanager
 def _at_once(out: Path) -> Iterator[Path]:
-    """A place to write that becomes `out` when all is written, and vanishes otherwise."""
+    """Gives a place to write that becomes `out` when all is written, and vanishes otherwise."""
     if out.exists():
         raise InputError(f"{out} is there already: give another path, or remove it.")
     temporary = out.with_name(f"{out.name}.{os.getpid()}.tmp")
@@ -101,14 +107,14 @@ def _at_once(out: Path) -> Iterator[Path]:
 
 
 def _picture(image):
-    """uint8 [H, W, 1] or [H, W, 3] -> a grey or a colour picture."""
+    """Makes a grey or a colour picture of uint8 [H, W, 1] or [H, W, 3]."""
     from PIL import Image
 
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def _rows(condensed, grouped):
-    """[K, M, ...] -> [T, ...] without padding."""
+    """Flattens [K, M, ...] to [T, ...] without padding."""
     is_real = np.asarray(condensed.batch.label).any(-1)
     return np.asarray(grouped)[is_real]
 
@@ -120,4 +126,7 @@ def _soft_labels(label):
 
 def _about(condensed):
     wanted = ("method", "dataset", "ipc", "seed", "version", "recipe", "accuracy")
-    return {name: condensed.meta[name] for name in wanted if name in condensed.meta}
+    known = {name: condensed.meta[name] for name in wanted if name in condensed.meta}
+    hyper = {name: np.asarray(value).tolist() for name, value in condensed.hyper.items()}
+    learned = {"learned": hyper} if hyper else {}
+    return {**known, **learned, "normalisation": condensed.normalisation.description}

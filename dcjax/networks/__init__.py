@@ -1,14 +1,16 @@
-"""The networks that data are condensed on and for.
+"""Makes the networks that data are condensed on and for.
 
 They are initialised as PyTorch initialises them, so that the papers' learning rates mean what they meant, and they keep no
 mutable state: normalisation is per image (instance, group, layer) or absent. Each is a Linen module with `__call__` (logits)
 and `features` (what its linear classifier sees); `network` closes one over an image shape.
 """
 
+import dataclasses
+
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dcjax.base import Network
+from dcjax.base import Array, Key, Network, Params
 from dcjax.networks.classic import MLP as MLP
 from dcjax.networks.classic import AlexNet as AlexNet
 from dcjax.networks.classic import LeNet as LeNet
@@ -27,10 +29,33 @@ from dcjax.networks.vgg import VGG11 as VGG11
 
 
 def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
-    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits) and `features`."""
-    example = jnp.zeros((1, *image_shape))
-    return Network(
-        init=lambda key: module.init(key, example)["params"],
-        apply=lambda params, image: module.apply({"params": params}, image),
-        features=lambda params, image: module.apply({"params": params}, image, method="features"),
-    )
+    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits) and `features`.
+
+    Equal modules make equal networks: `jax.jit` compiles a function that takes one as a static argument once for all of them.
+    """
+    return Network(_Initialiser(module, tuple(image_shape)), _Logits(module), _Features(module))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Initialiser:
+    module: nn.Module
+    image_shape: tuple[int, int, int]
+
+    def __call__(self, key: Key) -> Params:
+        return self.module.init(key, jnp.zeros((1, *self.image_shape)))["params"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Logits:
+    module: nn.Module
+
+    def __call__(self, params: Params, image: Array) -> Array:
+        return self.module.apply({"params": params}, image)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Features:
+    module: nn.Module
+
+    def __call__(self, params: Params, image: Array) -> Array:
+        return self.module.apply({"params": params}, image, method="features")

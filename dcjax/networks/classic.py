@@ -1,4 +1,6 @@
-"""Three networks without norms: a perceptron, LeNet and AlexNet, as DC's paper compares them (Zhao et al. 2021, section 4.1)."""
+"""Makes three networks without norms, a perceptron, LeNet and AlexNet, as DC's paper compares them (arXiv:2006.05929)."""
+
+import dataclasses
 
 import flax.linen as nn
 
@@ -7,24 +9,30 @@ from dcjax.networks.layers import POOLINGS, Classifier, Conv, Dense, margin, req
 
 
 def MLP(num_classes: int) -> Classifier:
-    """Two hidden layers of 128 with ReLU, for images of any size."""
+    """Makes a perceptron: two hidden layers of 128 with ReLU, for images of any size."""
+    return Classifier(num_classes, _MLP())
 
-    def body(x: Array) -> Array:
+
+@dataclasses.dataclass(frozen=True)
+class _MLP:
+    def __call__(self, x: Array) -> Array:
         x = x.reshape(x.shape[0], -1)
         for i in range(2):
             x = nn.relu(Dense(128, name=f"dense{i}")(x))
         return x
 
-    return Classifier(num_classes, body)
-
 
 def LeNet(num_classes: int) -> Classifier:
-    """Two unpadded 5x5 convolutions, 6 and 16 channels, each with ReLU and 2x2 max-pooling, then hidden layers of 120 and 84.
+    """Makes LeNet: 5x5 convolutions of 6 and 16 channels with ReLU and 2x2 max-pooling, then hidden layers of 120 and 84.
 
-    28x28 images are padded to 32x32 (LeCun et al. 1998); the features are the 84.
+    Only 28x28 images are padded, to 32x32 (LeCun et al. 1998); the features are the 84.
     """
+    return Classifier(num_classes, _LeNet())
 
-    def body(x: Array) -> Array:
+
+@dataclasses.dataclass(frozen=True)
+class _LeNet:
+    def __call__(self, x: Array) -> Array:
         require_size("LeNet", x, 16)
         for i, (channels, padding) in enumerate([(6, margin(x)), (16, 0)]):
             x = POOLINGS["max"](nn.relu(Conv(channels, 5, padding, name=f"conv{i}")(x)))
@@ -33,16 +41,18 @@ def LeNet(num_classes: int) -> Classifier:
             x = nn.relu(Dense(width, name=f"dense{i}")(x))
         return x
 
-    return Classifier(num_classes, body)
-
 
 def AlexNet(num_classes: int) -> Classifier:
-    """Five convolutions with ReLU, max-pooled after the first, the second and the last.
+    """Makes AlexNet: five convolutions with ReLU, max-pooled after the first, the second and the last.
 
-    Krizhevsky et al. (2012) made small, without hidden dense layers; 28x28 images are padded to 32x32.
+    It is that of Krizhevsky et al. (2012) made small, without hidden dense layers; 28x28 images are padded to 32x32.
     """
+    return Classifier(num_classes, _AlexNet())
 
-    def body(x: Array) -> Array:
+
+@dataclasses.dataclass(frozen=True)
+class _AlexNet:
+    def __call__(self, x: Array) -> Array:
         require_size("AlexNet", x, 8)
         extra = margin(x)
         for i, (channels, window) in enumerate([(128, 5), (192, 5), (256, 3), (192, 3), (192, 3)]):
@@ -50,5 +60,3 @@ def AlexNet(num_classes: int) -> Classifier:
             x = nn.relu(Conv(channels, window, padding, name=f"conv{i}")(x))
             x = POOLINGS["max"](x) if i in (0, 1, 4) else x
         return x.reshape(x.shape[0], -1)
-
-    return Classifier(num_classes, body)

@@ -1,4 +1,4 @@
-"""What the networks are made of: layers as PyTorch initialises them, norms of single images, and a linear classifier."""
+"""Defines what networks are made of: layers as PyTorch initialises them, norms of single images, and a linear classifier."""
 
 import math
 from collections.abc import Callable
@@ -9,17 +9,17 @@ import jax.numpy as jnp
 
 from dcjax.base import Array, InputError
 from dcjax.convolution import convolve
-from dcjax.normalization import group_norm
+from dcjax.group_norm import group_norm
 
 
 def torch_uniform(fan_in: int) -> Callable:
-    """PyTorch's default for kernels and biases: uniform within 1/sqrt(fan_in)."""
+    """Makes PyTorch's default initialiser of kernels and biases: uniform within 1/sqrt(fan_in)."""
     bound = 1 / math.sqrt(fan_in)
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class Conv(nn.Module):
-    """A square convolution."""
+    """Convolves with a square kernel and adds a bias."""
 
     features: int
     window: int = 3
@@ -36,7 +36,7 @@ class Conv(nn.Module):
 
 
 class Dense(nn.Module):
-    """A linear layer with bias."""
+    """Multiplies by a matrix and adds a bias."""
 
     features: int
 
@@ -48,9 +48,9 @@ class Dense(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Normalises each image over height, width and groups of channels; epsilon as in PyTorch.
+    """Normalises each image over height, width and groups of channels, with PyTorch's epsilon.
 
-    One group per channel is instance norm, a single group is layer norm.
+    With one group per channel it is instance norm, with a single group layer norm.
     """
 
     groups: int
@@ -69,22 +69,22 @@ class GroupNorm(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A network in two parts: `body` turns images [B, H, W, C] into features [B, D], a linear layer those into logits.
+    """Classifies in two parts: `body` turns images [B, H, W, C] into features [B, D], a linear layer turns those into logits.
 
     Attributes:
         num_classes: K.
-        body: calls layers, as the inside of a compact method does.
+        body: calls layers, as the inside of a compact method does; comparable, where networks are to be.
     """
 
     num_classes: int
     body: Callable[[Array], Array]
 
     def __call__(self, image: Array) -> Array:
-        """[B, H, W, C] -> logits [B, K]."""
+        """Computes logits: [B, H, W, C] -> [B, K]."""
         return self._forward(image)[1]
 
     def features(self, image: Array) -> Array:
-        """[B, H, W, C] -> [B, D]; maps are flattened in H, W, C order."""
+        """Computes features: [B, H, W, C] -> [B, D]; maps are flattened in H, W, C order."""
         return self._forward(image)[0]
 
     @nn.compact
@@ -94,12 +94,12 @@ class Classifier(nn.Module):
 
 
 def margin(image: Array) -> int:
-    """Pixels a side that a first convolution adds to its own padding: 28x28 images get maps of 32x32."""
+    """Gives the pixels a side that a first convolution adds to its own padding: 28x28 images get maps of 32x32."""
     return 2 if image.shape[1:3] == (28, 28) else 0
 
 
 def padded_size(image: Array) -> int:
-    """Pixels a side of the maps that a network makes of these images when its first convolution keeps sizes."""
+    """Gives the pixels a side of the maps that a network makes of these images when its first convolution keeps sizes."""
     return min(image.shape[1:3]) + 2 * margin(image)
 
 
@@ -132,9 +132,9 @@ POOLINGS = {
 
 
 def _pool(combine: Callable, x: Array) -> Array:
-    """[B, H, W, C] -> [B, H/2, W/2, C]; an odd last row or column is left out.
+    """Combines windows of 2x2: [B, H, W, C] -> [B, H/2, W/2, C]; an odd last row or column is left out.
 
-    Strided slices combined in pairs: a CPU is slow at reductions over windows.
+    Strided slices are combined in pairs, because a CPU is slow at reductions over windows.
     """
     height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
     rows = combine(x[:, 0:height:2], x[:, 1:height:2])

@@ -1,4 +1,6 @@
-"""ResNet18 with a norm of single images."""
+"""Makes ResNet18 with a norm of single images."""
+
+import dataclasses
 
 import flax.linen as nn
 
@@ -9,28 +11,32 @@ _STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # channels, and the stride of
 
 
 def ResNet18(num_classes: int, norm: str = "instance") -> Classifier:
-    """The 18-layer residual network for small images: a 3x3 stem, eight basic blocks, global average pooling.
+    """Makes the 18-layer residual network for small images: a 3x3 stem, eight basic blocks, global average pooling.
 
-    He et al. (2016), as DC's paper takes it (Zhao et al. 2021, section 4.1).
+    It is that of He et al. (2016, arXiv:1512.03385), as DC's paper takes it.
 
     Args:
-        num_classes: K.
+        num_classes: K, the number of classes.
         norm: a key of `NORMS`.
     """
+    return Classifier(num_classes, _ResNet18(norm))
 
-    def body(x: Array) -> Array:
+
+@dataclasses.dataclass(frozen=True)
+class _ResNet18:
+    norm: str
+
+    def __call__(self, x: Array) -> Array:
         require_size("ResNet18", x, 9)  # at 8 the last norms would see a single pixel
-        x = nn.relu(_conv_norm(x, 64, 3, 1, norm, "_stem"))
+        x = nn.relu(_conv_norm(x, 64, 3, 1, self.norm, "_stem"))
         for i, (channels, stride) in enumerate(_STAGES):
             for j in range(2):
-                x = BasicBlock(channels, stride if j == 0 else 1, norm, name=f"block{2 * i + j}")(x)
+                x = BasicBlock(channels, stride if j == 0 else 1, self.norm, name=f"block{2 * i + j}")(x)
         return x.mean((1, 2))
-
-    return Classifier(num_classes, body)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, each with a norm, beside a shortcut: a strided 1x1 convolution where the shape changes."""
+    """Adds two 3x3 convolutions, each with a norm, to a shortcut: a strided 1x1 convolution where the shape changes."""
 
     channels: int
     stride: int
@@ -46,6 +52,6 @@ class BasicBlock(nn.Module):
 
 
 def _conv_norm(x, channels, window, stride, norm, suffix):
-    """A norm takes a convolution's bias away, so there is none."""
+    """Convolves, without a bias because the norm would take it away, and normalises."""
     x = Conv(channels, window, window // 2, stride, use_bias=False, name=f"conv{suffix}")(x)
     return NORMS[norm](channels, f"norm{suffix}")(x)

@@ -1,4 +1,4 @@
-"""What is learned: pairs of pure functions from a pytree of parameters to the images and labels they stand for.
+"""Parameterizations say what is learned: pairs of pure functions that start a pytree and decode it to images and labels.
 
 images         pixels, which start from_noise  from_real
 IDC            multi_formation  multi_scale_formation  bounded_formation, which start from_mixed

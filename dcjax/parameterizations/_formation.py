@@ -1,4 +1,4 @@
-"""IDC's multi-formation: more images from the same bytes (Kim et al., ICML 2022)."""
+"""Makes more images from the same bytes: IDC's multi-formation (Kim et al., ICML 2022, arXiv:2205.14959)."""
 
 import functools
 
@@ -13,11 +13,11 @@ _GREY = 0.5  # what fills up a grid
 
 
 def from_mixed(factor: int) -> Start:
-    """IDC's "mix": every cell of a `factor` x `factor` grid holds a real image of its own, made smaller.
+    """Starts with a real image of its own, made smaller, in every cell of a `factor` x `factor` grid (IDC's "mix").
 
     As published, an image is made smaller by leaving out rows and columns. What `multi_formation` decodes are then those images,
-    upsampled. Where the factor does not divide a side, the last cell is smaller. It takes `factor`^2 `ipc` real images of every
-    class; at factor 1 it is `from_real`.
+    upsampled. Where the factor does not divide a side, the last cell is smaller. The start takes `factor`^2 `ipc` real images of
+    every class; at factor 1 it is `from_real`.
     """
 
     def start(key, real, ipc):
@@ -35,19 +35,19 @@ def from_mixed(factor: int) -> Start:
 
 
 def _cell_sizes(side, factor):
-    """Along one side, as `_cut` cuts it."""
+    """Gives the sizes of the cells along one side, as `_cut` cuts it."""
     cell = -(-side // factor)
     return [min(cell, side - i * cell) for i in range(factor)]
 
 
 def _thinned(image, height, width):
-    """Some rows and columns of images [K, M, H, W, C], evenly spaced from the first."""
+    """Takes some rows and columns of images [K, M, H, W, C], evenly spaced from the first."""
     rows, columns = (np.arange(count) * side // count for count, side in zip((height, width), image.shape[2:4]))
     return image[:, :, rows][:, :, :, columns]
 
 
 def multi_formation(ipc: int, factor: int, start: Start | None = None) -> Parameterization:
-    """IDC's: every stored image is a grid of `factor` x `factor` smaller ones (Kim et al. 2022).
+    """Learns images that are grids of `factor` x `factor` smaller ones (IDC's own).
 
     Cut along the grid and upsampled bilinearly to the full size, [K, ipc, H, W, C] decodes to `factor`^2 `ipc` images of each
     class from the same bytes; the grid cell is the outer index, row by row. Where the factor does not divide a side, grey
@@ -56,25 +56,25 @@ def multi_formation(ipc: int, factor: int, start: Start | None = None) -> Parame
     Args:
         ipc: stored images per class, at least 1.
         factor: cells along each side; at most half the side, so that a cell has two pixels.
-        start: where the stored images begin; `from_mixed(factor)` as in IDC when None.
+        start: makes the stored images to begin with; `from_mixed(factor)` as in IDC when None.
     """
     return _formation(ipc, ((factor, slice(None)),), start)
 
 
 def multi_scale_formation(ipc: int, factor: int, start: Start | None = None) -> Parameterization:
-    """IDC's alternative: the decoded images of `multi_formation` at every factor from 1 to `factor`, in this order."""
+    """Decodes as `multi_formation` does at every factor from 1 to `factor`, in this order (IDC's alternative)."""
     return _formation(ipc, tuple((f, slice(None)) for f in range(1, factor + 1)), start)
 
 
 def bounded_formation(ipc: int, factor: int, bound: int, start: Start | None = None) -> Parameterization:
-    """IDC's alternative where there would be too many: at most `bound` decoded images of each class.
+    """Decodes at most `bound` images of each class, where there would be too many otherwise (IDC's alternative).
 
     From `factor` down, n = (places left - images left) // `f`^2 of the images left are cut into `f` x `f`, as published. That keeps
     a place for every image, and an image that is cut does not use its own: some of the bound may stay empty.
 
     Args:
         ipc: stored images per class, at least 1.
-        factor: most cells along each side.
+        factor: cells along each side, at most.
         bound: decoded images per class, at least `factor`^2 and at least `ipc`.
         start: as in `multi_formation`.
     """
@@ -119,13 +119,13 @@ def _check_side(side, factor):
 
 
 def _cells(image, factor):
-    """[K, M, H, W, C] -> [K, factor^2 M, H, W, C], the cell outermost."""
+    """Cuts all stored images: [K, M, H, W, C] -> [K, factor^2 M, H, W, C], the cell outermost."""
     cut = jax.vmap(jax.vmap(functools.partial(_cut, factor=factor)), 1, 2)  # over the stored images, under the cell
     return cut(image).reshape(image.shape[0], -1, *image.shape[2:])
 
 
 def _cut(image, factor):
-    """One image [H, W, C] -> its cells at full size, [factor^2, H, W, C]."""
+    """Cuts one image [H, W, C] into its cells and upsamples them, [factor^2, H, W, C]."""
     *sides, channels = image.shape
     height, width = (-(-side // factor) for side in sides)
     margins = ((0, factor * height - sides[0]), (0, factor * width - sides[1]), (0, 0))

@@ -1,36 +1,36 @@
-"""Images as they are."""
+"""Learns images as they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dcjax.base import Array, Batch, InputError, Key, Parameterization
+from dcjax.normalisation import Normalisation
 
 Start = Callable[[Key, Batch, int], Array]  # (key, real [K, N, ...], ipc) -> images [K, ipc, H, W, C]
 
 
 def from_noise(key: Key, real: Batch, ipc: int) -> Array:
-    """Standard normal values in normalised space."""
+    """Draws standard normal values in normalised space."""
     num_classes, _, *image_shape = real.image.shape
     return jax.random.normal(key, (num_classes, ipc, *image_shape))
 
 
 def from_grey_noise(key: Key, real: Batch, ipc: int) -> Array:
-    """Uniform in [0, 1), for images kept `in_pixel_space`."""
+    """Draws values uniformly from [0, 1), for images kept `in_pixel_space`."""
     num_classes, _, *image_shape = real.image.shape
     return jax.random.uniform(key, (num_classes, ipc, *image_shape))
 
 
 def from_real(key: Key, real: Batch, ipc: int) -> Array:
-    """The first `ipc` images per class of the (random) draw."""
+    """Takes the first `ipc` images per class of the (random) draw."""
     del key
     return first_images(real, ipc, f"ipc = {ipc}")
 
 
 def first_images(real: Batch, count: int, asked: str) -> Array:
-    """[K, count, H, W, C] of a draw, or an error that names what was `asked`."""
+    """Takes `count` images of every class of a draw, [K, count, H, W, C], or raises an error that names what was `asked`."""
     available = real.image.shape[1]
     if count > available:
         raise InputError(
@@ -41,11 +41,11 @@ def first_images(real: Batch, count: int, asked: str) -> Array:
 
 
 def pixels(ipc: int, start: Start = from_noise) -> Parameterization:
-    """The images themselves, `ipc` of each class with its hard label: `{"image": [K, ipc, H, W, C]}`.
+    """Learns the images themselves, `ipc` of each class with its hard label: `{"image": [K, ipc, H, W, C]}`.
 
     Args:
         ipc: images per class, at least 1.
-        start: where they begin; `from_noise` as in DC or `from_real` as in DSA and DM.
+        start: makes the images to begin with: `from_noise` as in DC, or `from_real` as in DSA and DM.
     """
     if ipc < 1:
         raise InputError(f"ipc is the number of images per class and at least 1, not {ipc}.")
@@ -56,28 +56,26 @@ def pixels(ipc: int, start: Start = from_noise) -> Parameterization:
     return Parameterization(init=lambda key, real: {"image": start(key, real, ipc)}, decode=decode)
 
 
-def in_pixel_space(parameterization: Parameterization, mean: Sequence[float], std: Sequence[float]) -> Parameterization:
-    """The same with images kept as pixels, real ones in [0, 1], and normalised when they are decoded.
+def in_pixel_space(parameterization: Parameterization, normalisation: Normalisation) -> Parameterization:
+    """Keeps images as pixels, real ones in [0, 1], and normalises them when they are decoded.
 
-    So bounds such as `optimizers.keep_within(0, 1)` mean what they say, and a rate is one of pixels (IDC's).
+    So bounds such as `optimizers.keep_within(0, 1)` mean what they say, and a learning rate is one of pixels (as in IDC).
 
     Args:
-        parameterization: whose `init` then sees, and whose `decode` gives, images in pixel space.
-        mean: of every channel, as the data set normalises.
-        std: of every channel.
+        parameterization: the one to wrap; its `init` then sees, and its `decode` gives, images in pixel space.
+        normalisation: that of the dataset, `data.train.normalisation`.
     """
-    mean, std = (np.array(values, np.float32).reshape(1, 1, 1, 1, -1) for values in (mean, std))
 
     def init(key, real):
-        return parameterization.init(key, real._replace(image=real.image * std + mean))
+        return parameterization.init(key, real._replace(image=normalisation.invert(real.image)))
 
     def decode(syn):
         batch = parameterization.decode(syn)
-        return batch._replace(image=(batch.image - mean) / std)
+        return batch._replace(image=normalisation.apply(batch.image))
 
     return Parameterization(init, decode)
 
 
 def class_labels(num_classes: int, per_class: int) -> Array:
-    """Hard labels of a class-grouped set, [K, M, K]."""
+    """Makes the hard labels of a class-grouped set, [K, M, K]."""
     return jnp.broadcast_to(jnp.eye(num_classes)[:, None], (num_classes, per_class, num_classes))

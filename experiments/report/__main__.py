@@ -12,12 +12,15 @@ from typing import Annotated
 import tyro
 
 from dcjax import InputError
-from experiments import cli
-from experiments.output import say
+from experiments.methods import table
+from experiments.pipeline.endings import exit_code
+from experiments.pipeline.rundir import write_text
+from experiments.pipeline.show import say
 from experiments.report import markdown, page, records
-from experiments.workdir import write_text
+from experiments.settings.flags import read
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
+METHODS_BEGIN, METHODS_END = "<!-- methods -->", "<!-- /methods -->"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +30,9 @@ class Report:
     runs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Run directories, comparison directories, and folders of either."""
     html: str | None = None
-    """Where to write one self-contained page, with images, curves and settings."""
+    """File for one self-contained page, with images, curves and settings."""
     readme: str | None = None
-    """A file whose text between <!-- results --> and <!-- /results --> is replaced by the tables."""
+    """Markdown file whose text between <!-- results --> and <!-- /results --> is replaced by the tables; likewise methods."""
 
     def __post_init__(self):
         if not self.runs:
@@ -37,12 +40,12 @@ class Report:
 
 
 def main(argv: list[str]) -> int:
-    return cli.exit_code(report, argv)
+    return exit_code(report, argv)
 
 
 def report(argv: list[str]) -> None:
-    """Reads and checks everything before anything is written."""
-    wanted = cli.read(Report, argv)
+    """Prints and writes the tables, once everything has been read and checked."""
+    wanted = read(Report, argv)
     runs, comparisons = records.find(wanted.runs)
     document = markdown.document(runs, comparisons)
     texts = {}
@@ -57,15 +60,20 @@ def report(argv: list[str]) -> None:
 
 
 def replaced(path: Path, document: str) -> str:
-    """The text of a file with the tables in their place."""
+    """Gives the text of a file with the tables of results in their place, and that of methods if it has a place."""
     try:
-        before, begin, rest = path.read_text().partition(BEGIN)
+        text = path.read_text()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): give the path of a Markdown file.") from None
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    if END not in text.partition(BEGIN)[2]:
         raise InputError(f"{path} has no place for the tables: put a line {BEGIN} and below it a line {END} into it.")
-    return f"{before}{BEGIN}\n\n{document}\n{END}{after}"
+    text = _between(text, BEGIN, END, document)
+    return _between(text, METHODS_BEGIN, METHODS_END, table()) if METHODS_BEGIN in text else text
+
+
+def _between(text, begin, end, new):
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{new}\n{end}{rest.partition(end)[2]}"
 
 
 def _write(path, text):

@@ -1,4 +1,4 @@
-"""Line charts as numbers for an SVG: what a run's metrics looked like over its iterations."""
+"""Turns a run's metrics over its iterations into line charts, as numbers for an SVG."""
 
 import math
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _POINTS = 300  # a line needs no more
 
 
 class Chart(NamedTuple):
-    """Positions in an SVG of WIDTH x HEIGHT, and what they say."""
+    """A chart: positions in an SVG of WIDTH x HEIGHT, and what they say."""
 
     title: str
     summary: str  # for those who do not see it
@@ -27,7 +27,7 @@ class Chart(NamedTuple):
 
 
 def loss(run: Run) -> Chart | None:
-    """The loss over iterations, averaged where there are many; logarithmic where it falls far."""
+    """Charts the loss over iterations: averaged if there are many, logarithmic if it falls far."""
     rows = _rows(run, "loss")
     if len(rows) < 2:
         return None
@@ -44,7 +44,7 @@ def loss(run: Run) -> Chart | None:
 
 
 def accuracy(run: Run) -> Chart | None:
-    """The accuracy where it was measured on the way and at the end, beside that of random images."""
+    """Charts the accuracies measured on the way and at the end, beside that of random images."""
     rows = [tuple(row) for row in _rows(run, "accuracy", "deviation")]
     final, last = run.accuracy.get("condensed"), run.config.get("iterations")
     if final and last and last not in [row[0] for row in rows]:
@@ -67,14 +67,14 @@ def _level(y, name, dots):
 
 
 def _rows(run, *names):
-    """The logged rows that hold finite numbers by these names: [T, 1 + names]."""
+    """Gives the logged rows that hold finite numbers by these names, [T, 1 + names]."""
     rows = [[row.get(name) for name in ("iteration", *names)] for row in run.history]
     rows = [row for row in rows if all(isinstance(x, (int, float)) and math.isfinite(x) for x in row)]
     return np.array(rows, float).reshape(-1, 1 + len(names))
 
 
 def _axis(values, start, end):
-    """A linear axis from round numbers to round numbers: (value -> position, ticks)."""
+    """Makes a linear axis from round numbers to round numbers: (value -> position, ticks)."""
     ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(min(values), max(values))
 
     def place(value):
@@ -84,7 +84,7 @@ def _axis(values, start, end):
 
 
 def _logarithmic(values, start, end):
-    """As `_axis`, with equal ratios at equal distances."""
+    """Makes an axis as `_axis` does, with equal ratios at equal distances."""
     low, high = min(values), max(values)
     ticks = LogLocator(subs=(1,) if high > 100 * low else (1, 2, 5)).tick_values(low, high)
 

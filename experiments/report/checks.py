@@ -1,4 +1,4 @@
-"""Whether the JSON files of a run hold what a report shows; each check raises ValueError, KeyError, TypeError or AttributeError."""
+"""Checks that the JSON files of a run hold what a report shows; each check raises ValueError, KeyError, TypeError or AttributeError."""
 
 import math
 
@@ -20,7 +20,7 @@ def result(content: dict) -> None:
 
 
 def evaluation(content: dict) -> None:
-    """Also makes up for what a stopped evaluation does not hold yet."""
+    """Checks an evaluation, and fills in what a stopped one does not hold yet."""
     for name, empty in {"rows": [], "settings": {}}.items():
         content.setdefault(name, empty)
     _types(content, rows=list, settings=dict)
@@ -42,7 +42,7 @@ def comparison(content: dict) -> None:
 
 
 def _circumstances(content):
-    """What every file says of how it was made."""
+    """Checks what every file says of how it was made."""
     kinds = {"hardware": str, "python": str, "versions": dict}
     _types(content, **{name: kind for name, kind in kinds.items() if name in content})
     _numbers(content, [name for name in content if "seconds" in name or name == "peak_memory_gib"])

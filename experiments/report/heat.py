@@ -1,4 +1,4 @@
-"""Heat maps: accuracies across networks and recipes."""
+"""Makes heat maps of accuracies across networks and recipes."""
 
 import itertools
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Heat(NamedTuple):
 
 
 def networks(evaluation: dict) -> Heat:
-    """One set on every network and under every recipe, beside its rivals, with DD-Ranking's scores."""
+    """Maps one set on every network and under every recipe, beside its rivals, with DD-Ranking's scores."""
     rows = evaluation["rows"]
     rivals = list(dict.fromkeys(name for row in rows for name in row["accuracy"]))
     scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)]
@@ -43,7 +43,7 @@ def networks(evaluation: dict) -> Heat:
 
 
 def across(runs: list[Run]) -> list[tuple[str, Heat]]:
-    """Where several sets of a dataset were tested on other networks: all beside each other."""
+    """Maps the tested sets of a dataset beside each other, for every dataset that has several."""
     found = []
     for name, group in itertools.groupby(runs, key=lambda run: run.config["dataset"]):
         tested = [run for run in group if run.evaluation and run.evaluation["rows"]]
@@ -53,7 +53,7 @@ def across(runs: list[Run]) -> list[tuple[str, Heat]]:
 
 
 def _sets(runs):
-    """Networks and recipes x sets."""
+    """Makes a heat map with a row for each network and recipe, and a column for each set."""
     cases = {}
     for run in runs:
         for row in run.evaluation["rows"]:
@@ -65,7 +65,7 @@ def _sets(runs):
 
 
 def _case(evaluation, row):
-    """The network and the recipe in words."""
+    """Gives the network and the recipe of a row in words."""
     width = evaluation["settings"].get("width")
     return words.network(row["network"], width), words.recipe(row["recipe"], row["augmented"])
 
@@ -81,6 +81,6 @@ def _score(value, warmth):
 
 
 def _warmth(values):
-    """value -> its place in [0, 1] among them."""
+    """Gives the function from a value to its place in [0, 1] among `values`."""
     low, high = min(values, default=0), max(values, default=0)
     return lambda value: round((value - low) / (high - low), 3) if high > low else 0.5

@@ -1,17 +1,17 @@
-"""The tables in Markdown."""
+"""Writes the tables in Markdown."""
 
 from experiments.report import tables, words
 from experiments.report.records import Comparison, Run
 
 
 def document(runs: list[Run], comparisons: list[Comparison]) -> str:
-    """All tables, results first."""
+    """Writes all tables, results first."""
     parts = [results(runs)] if runs else []
     return "\n".join(parts + [comparison(each) for each in comparisons])
 
 
 def results(runs: list[Run]) -> str:
-    """A line for every run; columns that would be empty are left out."""
+    """Writes a line for every run; columns that would be empty are left out."""
     rows = [tables.row(run) for run in runs]
     names = [name for name in tables.HEADINGS if any(getattr(row, name) for row in rows)]
     return _table([tables.HEADINGS[name] for name in names], [[_cell(row, name) for name in names] for row in rows])
@@ -26,7 +26,7 @@ def _cell(row, name):
 
 
 def comparison(found: Comparison) -> str:
-    """A line for every method and a column for every size; in words where real images are above condensed ones."""
+    """Writes a line for every method and a column for every size, and says where real images are above condensed ones."""
     heading = ["method", *(f"{ipc} per class" for ipc in tables.sizes(found))]
     lines = [
         [escape(words.method(method)), *map(words.accuracy, cells)] for method, cells in tables.compared(found).items()
@@ -42,13 +42,13 @@ def _table(heading, lines):
 
 
 def escape(text: str) -> str:
-    """Text that is neither markup nor the end of a cell."""
+    """Escapes text, so that it is neither markup nor the end of a cell."""
     for mark in "\\|*_`[]":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
 def code(text: str) -> str:
-    """A code span within a table."""
+    """Writes a code span for a table."""
     text = " ".join(text.split()).replace("|", r"\|")
     return f"`` {text} ``" if "`" in text else f"`{text}`"

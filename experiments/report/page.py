@@ -1,10 +1,10 @@
-"""One page of HTML that needs nothing outside itself: pictures are data URIs, charts are inline SVG."""
+"""Writes one page of HTML that needs nothing outside itself: pictures are data URIs, charts are inline SVG."""
 
 from typing import NamedTuple
 
 import jinja2
 
-from experiments.presets import CORESETS
+from experiments.methods import CORESETS
 from experiments.report import charts, heat, pictures, tables, words
 from experiments.report.records import Comparison, Run
 
@@ -19,7 +19,7 @@ _PAGE = jinja2.Environment(
 
 
 class Fact(NamedTuple):
-    """A figure of a run, with what is to be said beside it."""
+    """A figure of a run, with a note beside it."""
 
     name: str
     text: str
@@ -28,11 +28,11 @@ class Fact(NamedTuple):
 
 
 def html(runs: list[Run], comparisons: list[Comparison]) -> str:
-    """The page; everything that comes from files is escaped."""
+    """Writes the page; everything that comes from files is escaped."""
     gaps = [gap for gap in map(tables.difference, runs) if gap is not None]
     sections = [section(run) for run in runs]
     rows = [tables.row(run) for run in runs]
-    below = ("command", "machine")  # told with every run
+    below = ("command", "machine")  # shown with every run instead
     names = [name for name in tables.HEADINGS if name not in below and any(getattr(row, name) for row in rows)]
     return _PAGE.get_template("report.html.j2").render(
         headings={name: tables.HEADINGS[name] for name in names},
@@ -49,7 +49,7 @@ def html(runs: list[Run], comparisons: list[Comparison]) -> str:
 
 
 def section(run: Run) -> dict:
-    """What the template shows of one run."""
+    """Collects what the template shows of one run."""
     config, result = run.config, run.result
     kind = "chosen" if config["method"] in CORESETS else "condensed"
     images = pictures.by_class(run.condensed, kind) if run.condensed else []
@@ -81,7 +81,7 @@ def title(run: Run) -> str:
 
 
 def facts(run: Run) -> list[Fact]:
-    """The figures above a run's pictures; what is not known is left out."""
+    """Lists the figures above a run's pictures, without those that are not known."""
     row = tables.row(run)
     names = ("condensed", "paper", "difference", "random", "whole", "students", "network")
     found = [Fact(name, getattr(row, name), row.notes.get(name, ""), name in row.failures) for name in names]
@@ -98,7 +98,7 @@ def facts(run: Run) -> list[Fact]:
 
 
 def compared(comparison: Comparison) -> dict:
-    """What the template shows of one comparison; the best set of every size is marked."""
+    """Collects what the template shows of one comparison; the best set of every size is marked."""
     columns = tables.sizes(comparison)
     lines = tables.compared(comparison)
     best = {ipc: max(row["mean"] for row in comparison.rows if row["ipc"] == ipc) for ipc in columns}

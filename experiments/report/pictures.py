@@ -1,4 +1,4 @@
-"""Condensed images as PNGs within the page."""
+"""Draws condensed images as PNGs within the page."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ class Picture(NamedTuple):
 
 
 def by_class(condensed: dc.Condensed, kind: str) -> list[Picture]:
-    """A picture for every class, with its first images side by side.
+    """Draws a picture for every class, with its first images side by side.
 
     Args:
         condensed: the set; pixels outside [0, 1] are clipped.
@@ -46,7 +46,7 @@ def by_class(condensed: dc.Condensed, kind: str) -> list[Picture]:
 
 
 def whole(png: bytes, alt: str) -> Picture:
-    """A picture that a run left, as it is."""
+    """Gives a picture that a run left, as it is."""
     width, height = PIL.Image.open(io.BytesIO(png)).size
     return Picture(uri(png), width, height, alt, "")
 
@@ -56,14 +56,14 @@ def uri(png: bytes) -> str:
 
 
 def _bytes(images):
-    """Pixel space [M, H, W, C] -> opaque colours [M, H, W, 4]; one channel is grey, of more the first three are shown."""
+    """Turns pixels [M, H, W, C] into opaque colours [M, H, W, 4]; one channel is grey, of more the first three are shown."""
     colours = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
     colours = colours[..., :3] if colours.shape[-1] >= 3 else np.repeat(colours[..., :1], 3, -1)
     return np.concatenate([colours, np.full_like(colours[..., :1], 255)], -1)
 
 
 def _mosaic(images):
-    """Images [M, H, W, 4] in rows of five, with clear gaps between them."""
+    """Puts images [M, H, W, 4] in rows of five, with clear gaps between them."""
     count, height, width, _ = images.shape
     gap = max(1, height // 16)
     columns = min(count, _COLUMNS)

@@ -9,15 +9,15 @@ import PIL.Image
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.presets import METHODS
+from experiments.methods import METHODS
+from experiments.pipeline.rundir import RunDirectory
 from experiments.report import checks
-from experiments.workdir import RunDirectory
 
 DATASETS = ("mnist", "fashion_mnist", "svhn_cropped", "cifar10", "cifar100", "digits")  # in the order of a report
 
 
 class Run(NamedTuple):
-    """A finished run: its `result.json`, and what else there is."""
+    """A finished run: its `result.json`, and the other files that it left."""
 
     path: Path
     result: dict
@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 def find(paths: Iterable[str]) -> tuple[list[Run], list[Comparison]]:
-    """What the paths hold, each directory once: runs by dataset, method and images per class, comparisons as given.
+    """Reads each directory in the paths once: gives runs by dataset, method and images per class, comparisons as given.
 
     Args:
         paths: run directories, comparison directories, and folders of either.
@@ -89,7 +89,7 @@ def _order(run):
     def place(name, order):
         return (order.index(name) if name in order else len(order), name)
 
-    return place(run.config["dataset"], DATASETS), place(run.config["method"], METHODS), run.config["ipc"]
+    return place(run.config["dataset"], DATASETS), place(run.config["method"], [*METHODS]), run.config["ipc"]
 
 
 def _run(path):
@@ -116,7 +116,7 @@ def _comparison(path):
 
 
 def _picture(path):
-    """The bytes of a PNG that is whole."""
+    """Reads the bytes of a PNG, and refuses one that is damaged."""
     if not path.is_file():
         return None
     try:

@@ -1,8 +1,8 @@
-"""What runs and comparisons measured, as rows of plain text that Markdown and HTML share."""
+"""Turns what runs and comparisons measured into rows of plain text, which Markdown and HTML share."""
 
 from typing import NamedTuple
 
-from experiments.presets import CORESETS
+from experiments.methods import CORESETS
 from experiments.report import words
 from experiments.report.records import Comparison, Run
 
@@ -22,8 +22,8 @@ class Row(NamedTuple):
     network: str
     command: str
     machine: str
-    notes: dict[str, str]  # what is to be said beside a text, by its name
-    failures: set[str]  # names of the texts that tell of one
+    notes: dict[str, str]  # notes beside the texts, by name
+    failures: set[str]  # names of the texts that tell of a failure
 
 
 _LONGER = {"ipc": "images per class", "machine": "hardware and time"}
@@ -31,12 +31,12 @@ HEADINGS = {name: _LONGER.get(name, name) for name in Row._fields if name not in
 
 
 def own(run: Run) -> str:
-    """The name of the accuracy that a run is about: of its set, or of the whole training set."""
+    """Names the accuracy that a run is about: of its set, or of the whole training set."""
     return "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
 
 
 def difference(run: Run) -> float | None:
-    """Our mean less the paper's in points, as precise as it is shown; None where the paper has no figure for the run."""
+    """Computes our mean less the paper's in points, rounded as it is shown; None if the paper has no figure for the run."""
     paper = run.paper.get(own(run))
     return round(run.accuracy[own(run)]["mean"] - paper["mean"], 1) if paper else None
 
@@ -64,7 +64,7 @@ def row(run: Run) -> Row:
 
 
 def failed(run: Run) -> dict[str, str]:
-    """What a run did not reach: the paper's mean, and random images, which a condensation method is meant to beat."""
+    """Says what a run did not reach: the paper's mean, or random images, which a condensation method is meant to beat."""
     ours, gap, found = run.accuracy, difference(run), {}
     if gap is not None and gap < 0:
         found["difference"] = "a miss"
@@ -74,7 +74,7 @@ def failed(run: Run) -> dict[str, str]:
 
 
 def time(run: Run) -> str:
-    """How long condensing took, or choosing, and each iteration; what is not known is left out."""
+    """Says how long condensing or choosing took, and each iteration; unknown times are left out."""
     result = run.result
     spent = [words.duration(result[name]) for name in ("condense_seconds", "choose_seconds") if name in result]
     each = result.get("seconds_per_iteration")
@@ -82,19 +82,19 @@ def time(run: Run) -> str:
 
 
 def sizes(comparison: Comparison) -> list[int]:
-    """The numbers of images per class."""
+    """Lists the numbers of images per class."""
     return sorted({row["ipc"] for row in comparison.rows} - {None})
 
 
 def compared(comparison: Comparison) -> dict[str, list[dict | None]]:
-    """Method -> its row at every size; the whole training set is the same at all of them."""
+    """Maps each method to its rows at every size; the whole training set has the same row at all."""
     found = {(row["method"], row["ipc"]): row for row in comparison.rows}
     methods = dict.fromkeys(row["method"] for row in comparison.rows)
     return {m: [found.get((m, ipc), found.get((m, None))) for ipc in sizes(comparison) or [None]] for m in methods}
 
 
 def overtaken(comparison: Comparison) -> list[str]:
-    """A sentence for every condensation method that real images are above, at as many images per class."""
+    """Writes a sentence for every condensation method that real images are above, at as many images per class."""
     sentences = []
     for row in comparison.rows:
         if row["method"] in CORESETS:
@@ -114,7 +114,7 @@ def overtaken(comparison: Comparison) -> list[str]:
 
 
 def about(comparison: Comparison) -> str:
-    """What the numbers of a comparison are."""
+    """Writes what the numbers of a comparison are."""
     students = " or ".join(map(str, sorted({row["students"] for row in comparison.rows})))
     sets = sorted({len(row["set_means"]) for row in comparison.rows})
     several = " or ".join(words.count(number, "set") for number in sets)
@@ -130,5 +130,5 @@ def about(comparison: Comparison) -> str:
 
 
 def compared_dataset(comparison: Comparison) -> str:
-    """What the methods were compared on."""
+    """Names the dataset that the methods were compared on."""
     return words.dataset(comparison.result["dataset"])

@@ -1,6 +1,6 @@
-"""Names and numbers as a reader wants them."""
+"""Writes names and numbers as a reader wants them."""
 
-from experiments.presets import CORESETS, METHODS
+from experiments.methods import METHODS
 
 _DATASETS = {
     "mnist": "MNIST",
@@ -10,9 +10,7 @@ _DATASETS = {
     "cifar100": "CIFAR-100",
     "digits": "scikit-learn's digits",
 }
-_METHODS = {"idc_i": "IDC-I", "k_center": "k-center", "kmeans": "k-means"}
 _NETWORKS = {"mlp": "MLP", "lenet": "LeNet", "alexnet": "AlexNet", "vgg11": "VGG-11", "resnet18": "ResNet-18"}
-_RECIPES = {"own": "own", "dc": "DC's", "dsa": "DSA's", "idc": "IDC's"}
 
 
 def dataset(name: str) -> str:
@@ -20,7 +18,7 @@ def dataset(name: str) -> str:
 
 
 def method(name: str) -> str:
-    return _METHODS.get(name, name.upper() if name in METHODS and name not in CORESETS else name)
+    return METHODS[name].title if name in METHODS else name
 
 
 def network(name: str, width: int | None) -> str:
@@ -28,11 +26,11 @@ def network(name: str, width: int | None) -> str:
 
 
 def recipe(name: str, augmented: bool) -> str:
-    return _RECIPES.get(name, name) + ("" if augmented else ", no augmentation")
+    return (f"{METHODS[name].title}'s" if name in METHODS else name) + ("" if augmented else ", no augmentation")
 
 
 def accuracy(score: dict | None) -> str:
-    """Percent, mean and (where it is known, and of more than one student) deviation; nothing for nothing."""
+    """Writes mean and deviation in percent: no deviation if it is unknown or of one student, nothing without a score."""
     if not score:
         return ""
     is_spread = "std" in score and score.get("students") != 1
@@ -40,13 +38,13 @@ def accuracy(score: dict | None) -> str:
 
 
 def signed(value: float) -> str:
-    """One decimal with its sign; zero has none."""
+    """Writes one decimal with its sign; zero has none."""
     text = f"{value:+.1f}"
     return "0.0" if float(text) == 0 else minus(text)
 
 
 def minus(text: str) -> str:
-    """A number with the sign that numbers have, not a hyphen."""
+    """Gives a number a minus sign in place of a hyphen."""
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -63,7 +61,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes in a unit of thousands."""
+    """Writes bytes in a unit of thousands."""
     for unit in ("bytes", "kB", "MB"):
         if number < 1000:
             return f"{number:.3g} {unit}"

@@ -1,0 +1,67 @@
+"""Sources are pytrees whose `draw(key)` gives all that one step sees from outside, a `Draw`.
+
+    source = dcjax.source(data.train, real_per_class=256)
+    source = dcjax.with_pool(source, pool)                 # and trained weights that a network may begin with
+
+A source is an argument of the compiled program, never one of its constants. Whatever else a step needs from outside (a segment of an
+expert's trajectory, say) is one more pytree that wraps a source and fills in more of its draw.
+"""
+
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from dcjax.base import Draw, Key, Params
+from dcjax.data.split import Split
+
+
+class Source(Protocol):
+    """Describes what every source has; a source is a pytree."""
+
+    def draw(self, key: Key) -> Draw: ...
+
+
+@struct.dataclass
+class RealImages:
+    """Draws the same number of real images of every class."""
+
+    split: Split
+    real_per_class: int = struct.field(pytree_node=False)
+
+    def draw(self, key: Key) -> Draw:
+        return Draw(self.split.sample(key, self.real_per_class))
+
+
+@struct.dataclass
+class WithPool:
+    """Adds one network of a pool to what another source draws."""
+
+    source: Source
+    pool: Params  # weights of P networks, stacked along a first axis
+
+    def draw(self, key: Key) -> Draw:
+        pool_key = jax.random.fold_in(key, 1)  # the real images are those that are drawn without a pool
+        chosen = jax.random.randint(pool_key, (), 0, jax.tree.leaves(self.pool)[0].shape[0])
+        return self.source.draw(key)._replace(start=jax.tree.map(lambda x: jnp.asarray(x)[chosen], self.pool))
+
+
+def source(split: Split, *, real_per_class: int) -> RealImages:
+    """Makes the source that every method needs: random real images, `real_per_class` of every class, in each step.
+
+    Args:
+        split: the training images.
+        real_per_class: N, images of every class in a draw; at most as many as the smallest class has.
+    """
+    return RealImages(split, real_per_class)
+
+
+def with_pool(source: Source, pool: Params) -> WithPool:
+    """Adds a pool of P networks to a source: every draw brings one, at random, for new networks that begin as `drawn`.
+
+    Args:
+        source: draws the real images.
+        pool: weights of P networks, stacked along a first axis, for instance each trained for a few epochs.
+    """
+    return WithPool(source, pool)

@@ -1,0 +1,34 @@
+"""Runs a command by its name: `dcjax run --help`, or `python -m experiments run --help`."""
+
+import importlib
+import sys
+
+from experiments.settings.flags import nearest
+
+COMMANDS = {
+    "run": "condenses a dataset, or chooses real images, and says what they are worth",
+    "evaluate": "tests condensed sets on other networks and under other recipes",
+    "compare": "runs several methods and sets them side by side",
+    "export": "writes a condensed set for other programs",
+    "report": "tabulates what was measured, and shows it on one page",
+}
+
+
+def main() -> int:
+    """Runs the command that the first word names with the words after it, and gives its exit code."""
+    name, *words = sys.argv[1:] or ["--help"]
+    if name in ("--help", "-h"):
+        print("usage: dcjax COMMAND ...; COMMAND --help lists its flags", *map(": ".join, COMMANDS.items()), sep="\n  ")
+        return 0
+    if name not in COMMANDS:
+        print(
+            f"error: There is no command {name!r}: choose {', '.join(COMMANDS)}.{nearest(name, [*COMMANDS])}",
+            file=sys.stderr,
+        )
+        return 2
+    module = importlib.import_module("experiments.report.__main__" if name == "report" else f"experiments.{name}")
+    return module.main(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Holds the settings of gradient matching: DC's objective, and with an augmentation DSA's."""
+
+import dataclasses
+from typing import Literal
+
+import jax
+
+import dcjax as dc
+from experiments.parts.choices import AUGMENTS, DISTANCES
+from experiments.parts.part import Context, ObjectivePart
+
+
+@dataclasses.dataclass(frozen=True)
+class Matching(ObjectivePart):
+    """The settings shared by all objectives that match class by class."""
+
+    augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "none"
+    """Siamese augmentation: one draw for the condensed and the real images of a class; dsa_digits does not flip."""
+
+    @property
+    def augmentation(self) -> str:
+        return self.augment
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientMatching(Matching):
+    """Compares the gradients of the loss on condensed and on real images (DC)."""
+
+    distance: Literal[
+        "filterwise_cosine", "squared_error", "cosine", "convolution_squared_error", "convolution_absolute_error"
+    ] = "filterwise_cosine"
+    """Distance of two gradients; the convolution_ ones compare convolution kernels alone."""
+
+    def build(self, context: Context) -> dc.Objective:
+        distance = DISTANCES[self.distance]
+        gradient = jax.eval_shape(context.net.init, jax.random.key(0))
+        jax.eval_shape(distance, gradient, gradient)  # refuses a network with nothing to compare, early
+        return dc.gradient_matching(context.net, distance=distance, augment=AUGMENTS[self.augment])

@@ -1,0 +1,75 @@
+"""Holds the architectures that images are condensed on and judged by; all but the ConvNet are as published and have no settings."""
+
+import dataclasses
+from typing import Literal
+
+import dcjax as dc
+from dcjax.networks import Classifier
+from experiments.parts.part import Axis, Part
+from experiments.parts.values import Count, MaybeCount
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvNet(Part):
+    """The papers' ConvNet: blocks of convolution, norm, activation and pooling."""
+
+    width: Count = 128
+    """Channels of every convolution."""
+    depth: MaybeCount = None
+    """Number of blocks; follows from the image size when not given."""
+    norm: Literal["instance", "group", "layer", "none"] = "instance"
+    """Normalisation layer of every block."""
+    activation: Literal["relu", "leaky_relu", "sigmoid", "swish"] = "relu"
+    """Activation function of every block."""
+    pooling: Literal["avg", "max", "none"] = "avg"
+    """Pooling at the end of every block."""
+
+    def build(self, num_classes: int) -> Classifier:
+        return dc.networks.ConvNet(num_classes, **dataclasses.asdict(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP(Part):
+    """A perceptron with two hidden layers of 128 units."""
+
+    build = staticmethod(dc.networks.MLP)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeNet(Part):
+    """LeNet with ReLU."""
+
+    build = staticmethod(dc.networks.LeNet)
+
+
+@dataclasses.dataclass(frozen=True)
+class AlexNet(Part):
+    """AlexNet for small images."""
+
+    build = staticmethod(dc.networks.AlexNet)
+
+
+@dataclasses.dataclass(frozen=True)
+class VGG11(Part):
+    """VGG11 with instance norm."""
+
+    build = staticmethod(dc.networks.VGG11)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNet18(Part):
+    """ResNet18 with instance norm."""
+
+    build = staticmethod(dc.networks.ResNet18)
+
+
+NETWORKS = Axis(
+    "network",
+    "Architecture that images are condensed on and evaluated with.",
+    convnet=ConvNet,
+    mlp=MLP,
+    lenet=LeNet,
+    alexnet=AlexNet,
+    vgg11=VGG11,
+    resnet18=ResNet18,
+)

@@ -1,0 +1,66 @@
+"""Holds the settings that all trajectories share: how networks are trained, and the pool of those trained beforehand."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import optax
+
+import dcjax as dc
+from experiments.parts.choices import AUGMENTS, MIXES
+from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
+from experiments.parts.values import Count, Rate, Share, below
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(TrajectoryPart):
+    """The settings of how networks are trained between comparisons, and of what a new one begins with."""
+
+    network_batch: Count = 256
+    """Images in each training step of the network."""
+    network_rate: Rate = 0.01
+    """Learning rate of the network."""
+    network_momentum: Share = 0.0
+    """Momentum of the network."""
+    network_decay: Share = 0.0
+    """Weight decay of the network."""
+    network_augment: Literal["same", "none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "same"
+    """Augmentation of every image the network trains on; same takes that of --augment."""
+    network_mix: Literal["none", "cutmix"] = "none"
+    """Mixing of the images the network trains on."""
+    pool: Annotated[int, below(10**4)] = 0
+    """Number of networks trained on the training set beforehand; a new network begins as one of them, or untrained at 0."""
+    pool_epochs: Count = 2
+    """Epochs that each network of the pool is trained for."""
+
+    def idle(self, settings: Any) -> dict[str, str]:
+        return {} if self.pool else {"pool_epochs": "--pool 0"}
+
+    def idle_untrained(self, settings: Any) -> dict[str, str]:
+        """Names the settings without effect if every network has one comparison, after which it is not trained."""
+        if settings.matches > 1:
+            return {}
+        own = {field.name for field in dataclasses.fields(self)} - {"pool", "pool_epochs", "warm_up_epochs"}
+        kept = {field.name for field in dataclasses.fields(Training)} if self.pool else set()
+        return dict.fromkeys(("trajectory", *sorted(own - kept)), "--matches 1")
+
+    def optimizer(self) -> optax.GradientTransformation:
+        optimizer = optax.sgd(self.network_rate, momentum=self.network_momentum or None)
+        return (
+            optax.chain(optax.add_decayed_weights(self.network_decay), optimizer) if self.network_decay else optimizer
+        )
+
+    def how(self, augment: str) -> dict[str, Any]:
+        """Gives batch size, augmentation and mixing as keywords of training; `augment` names the comparison's augmentation."""
+        name = augment if self.network_augment == "same" else self.network_augment
+        return {"batch_size": self.network_batch, "augment": AUGMENTS[name], "mix": MIXES[self.network_mix]}
+
+    def begin(self, net: dc.Network) -> Callable:
+        """Gives the function that begins a new network."""
+        return dc.drawn if self.pool else dc.untrained(net)
+
+    def source(self, context: Context, pretrain: Pretrain) -> Supply:
+        if not self.pool:
+            return super().source(context, pretrain)
+        pool = pretrain(self.pool, self, context.augment)
+        return lambda source, t: dc.with_pool(source, pool)

@@ -1,0 +1,77 @@
+"""Builds the pure functions of a run from its settings: each part builds its own, and they are joined here."""
+
+from typing import NamedTuple
+
+import jax
+
+import dcjax as dc
+from experiments.parts.part import Context
+from experiments.settings.settings import Settings
+
+
+class Method(NamedTuple):
+    """The functions that a run is made of."""
+
+    net: dc.Network
+    parameterization: dc.Parameterization
+    decoder: dict  # what decodes the parameters, for the artefact
+    condenser: dc.Condenser | None  # None where real images are chosen
+    recipe: dc.Recipe
+
+
+def build(settings: Settings, data: dc.data.Dataset) -> Method:
+    """Builds the functions of a run."""
+    parts = settings.parts
+    net = dc.network(parts["network"].build(data.num_classes), data.image_shape)
+    recipe = parts["eval_recipe"].build()
+    if not settings.about.condenses:
+        decoder = {"name": "pixels", "arguments": {"ipc": settings.ipc}, "image_space": "normalised"}
+        return Method(net, dc.pixels(settings.ipc), decoder, None, recipe)
+    context = context_of(settings, data, net)
+    images = parts["images"].kept(parts["parameterization"].build(context), data)
+    objective = parts["objective"].build(context)
+    if settings.syn_batch or draw_size(settings, data.num_classes) > settings.real_batch:
+        objective = dc.on_minibatch(objective, syn=settings.syn_batch, real=settings.real_batch)
+    smallest = min(data.train.counts)
+    trajectory = _starting_from(
+        parts["trajectory"].build(context), min(draw_size(settings, data.num_classes), smallest)
+    )
+    condenser = dc.condenser(images, objective, trajectory, _optimizer(parts, data.num_classes))
+    return Method(net, images, _decoder(settings), condenser, recipe)
+
+
+def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Context:
+    """Gives the facts of a run that its parts are built from."""
+    images = settings.parts["images"]
+    augment = settings.parts["objective"].augmentation
+    return Context(settings.ipc, settings.matches, data, net, augment, lambda factor: images.begin(data, factor))
+
+
+def draw_size(settings: Settings, num_classes: int) -> int:
+    """Counts the real images of each class that a step needs: to compare with, and to train its network on."""
+    return max(settings.real_batch, settings.parts["trajectory"].real_needed(settings, num_classes))
+
+
+def _decoder(settings):
+    arguments = settings.parts["parameterization"].arguments(settings.ipc)
+    return {"name": settings.parameterization, "arguments": arguments, "image_space": settings.image_space}
+
+
+def _starting_from(trajectory, count):
+    """Shows a run's first network as many real images as any other: the first draw may have more, for condensed ones to start from."""
+
+    def init(key, draw):
+        return trajectory.init(key, draw._replace(real=jax.tree.map(lambda x: x[:, :count], draw.real)))
+
+    return trajectory._replace(init=init)
+
+
+def _optimizer(parts, num_classes):
+    images = parts["parameterization"].optimizers(parts["images"].optimizer(num_classes))
+    hyper = parts["objective"].optimizers()
+    both = images.keys() & hyper.keys()
+    if both:
+        raise ValueError(
+            f"{', '.join(both)} is learned by the parameterization and by the objective: rename one of them."
+        )
+    return dc.optimizers.by_name(images | hyper)

@@ -1,0 +1,107 @@
+"""Runs all outer iterations with checkpoints, from wherever the run was stopped."""
+
+import functools
+import time
+
+import jax
+import numpy as np
+
+import dcjax as dc
+from dcjax.checkpoint import Checkpoints
+from experiments.pipeline import older, show
+from experiments.pipeline.endings import Diverged
+from experiments.pipeline.job import Job, Made
+from experiments.pipeline.pretrain import Pretraining
+from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.score import evaluate_if_due
+from experiments.pipeline.stop import StopRequest
+from experiments.settings.saved import dump
+
+_RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that say what a row is
+
+
+def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest) -> Made:
+    """Runs all outer iterations, from the newest checkpoint if there is one."""
+    settings, total = job.settings, job.settings.iterations
+    start, state, source = _start(
+        job, checkpoints, Pretraining(job, stop)
+    )  # source: iteration -> what its steps draw from
+    directory.write_json("config.json", dump(settings))  # not before: a run that cannot go on is left as it was
+    directory.rewind(start)
+    step, compile_seconds = _compiled(job, state, source(start))
+    stop.check()
+    with show.progress("condensing", total, start) as advance:
+        for t in range(start + 1, total + 1):
+            evaluate_if_due(job, directory, state.learned, t - 1, stop)
+            began = time.perf_counter()
+            state, metrics = step(job.keys.step, state, source(t - 1), np.int32(t - 1))
+            values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
+            _check_finite(values["loss"], values["loss"], t, checkpoints)
+            directory.log(iteration=t, **values, seconds=round(time.perf_counter() - began, 4))
+            advance(f"loss {values['loss']:.4g}")
+            stopping = stop.requested  # read once, so that a run stops only where it was saved
+            if stopping or t % settings.checkpoint_every == 0 or t == total or t in settings.eval_at:
+                _check_finite(values["loss"], state.learned, t, checkpoints)
+                checkpoints.save(t, state, dump(settings))
+            if stopping:
+                stop.check()
+    evaluate_if_due(job, directory, state.learned, total, stop)
+    checkpoints.wait()
+    return Made(state.learned, _facts(directory, compile_seconds))
+
+
+def _start(job, checkpoints, pretrain):
+    """Gives (iterations done, state, source) of the newest checkpoint, or of the beginning."""
+    done = checkpoints.latest or 0
+    if done > job.settings.iterations:
+        raise dc.InputError(f"This run is at iteration {done} already: give --iterations {done} or more.")
+    sources = job.sources(pretrain)
+    state = jax.jit(job.initial_state)(sources(job.first_draw, 0))
+    return (
+        done,
+        older.restored(checkpoints, state, job.settings) if done else state,
+        functools.partial(sources, job.draw),
+    )
+
+
+def _compiled(job, state, source):
+    began = time.perf_counter()
+    show.say("compiling ...", style="dim")
+    run = dc.iteration(job.method.condenser, steps=job.settings.matches)
+    lowered = run.lower(job.keys.step, state, source, np.int32(0))
+    _check_metrics(lowered.out_info[1])
+    return lowered.compile(), time.perf_counter() - began
+
+
+def _check_metrics(metrics):
+    """Refuses an objective whose metrics cannot be logged."""
+    taken = _RESERVED & set(metrics)
+    if taken or "loss" not in metrics:
+        raise dc.InputError(
+            f"An objective gives a metric `loss` and none named {', '.join(sorted(_RESERVED))}, but this one gives "
+            f"{', '.join(metrics) or 'nothing'}: rename its metrics."
+        )
+
+
+def _facts(directory, compile_seconds):
+    seconds = [row["seconds"] for row in directory.history() if "loss" in row]
+    return {
+        "compile_seconds": round(compile_seconds, 1),
+        "condense_seconds": round(sum(seconds), 1),
+        "seconds_per_iteration": round(float(np.median(seconds)), 4),
+    }
+
+
+def _check_finite(loss, values, iteration, checkpoints):
+    if all(np.isfinite(value).all() for value in jax.tree.leaves(values)):
+        return
+    checkpoints.wait()
+    kept = (
+        f"the last good state, of iteration {checkpoints.latest}, is in {checkpoints.directory}"
+        if checkpoints.latest
+        else "nothing was saved before"
+    )
+    raise Diverged(
+        f"The loss or the images stopped being finite in iteration {iteration} (loss {loss}); {kept}: run again with "
+        "lower rates, --image-rate first."
+    )

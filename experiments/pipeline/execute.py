@@ -1,0 +1,66 @@
+"""Runs the stages of a run one after the other."""
+
+import shlex
+
+import jax
+
+import dcjax as dc
+from dcjax import backend
+from dcjax.base import Learned
+from dcjax.checkpoint import Checkpoints
+from experiments.pipeline import processes, rundir, show
+from experiments.pipeline.condense import condense
+from experiments.pipeline.job import Job, Made, load_data, prepare
+from experiments.pipeline.save import save_condensed, save_result
+from experiments.pipeline.score import evaluate_all
+from experiments.pipeline.select import select
+from experiments.pipeline.stop import StopRequest
+from experiments.settings.flags import invoked
+from experiments.settings.saved import dump
+from experiments.settings.settings import Settings
+
+
+def execute(settings: Settings, stop: StopRequest) -> None:
+    """Makes a set, or goes on making it, evaluates it, and leaves everything in the run directory."""
+    data = load_data(settings).replicated()
+    stop.check()
+    job = prepare(settings, data)
+    directory = rundir.RunDirectory(settings.workdir)
+    _check_alike(settings, data, directory)
+    processes.on_first(lambda: rundir.open_run(directory, settings, data))
+    stop.advice = f"Continue with: {invoked('run')} --resume --workdir {shlex.quote(settings.workdir)}"
+    show.say(f"{settings.method} on {settings.dataset}, {settings.ipc} image(s) per class, in {directory.path}")
+    show.say("  ".join(f"{name}={value}" for name, value in settings.values().items()), style="dim")
+    made = _make(job, directory, stop)
+    if made.learned is not None:
+        save_condensed(job, directory, made.learned)
+    for accuracy, is_all in evaluate_all(job, directory, made.learned, stop):
+        save_result(job, directory, made, accuracy, is_all)
+    if processes.is_first():
+        show.console.print(show.table(settings, accuracy))
+    took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
+    show.say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
+
+
+def _check_alike(settings, data, directory):
+    """Refuses processes that would not do the same run."""
+    processes.check_same(
+        {
+            "their settings": dump(settings),
+            "the training data": data.fingerprint(),
+            "what --workdir holds": directory.checkpoint_names(),
+            "their devices": (jax.local_devices()[0].device_kind, backend.device_memory()),
+        }
+    )
+
+
+def _make(job: Job, directory: rundir.RunDirectory, stop: StopRequest) -> Made:
+    """Condenses images, or chooses real ones unless that was done before; for the whole data, makes nothing."""
+    if job.method.condenser:
+        with Checkpoints(directory.checkpoints) as checkpoints:
+            return condense(job, directory, checkpoints, stop)
+    directory.write_json("config.json", dump(job.settings))
+    chosen = directory.path / "condensed.npz"
+    if job.settings.resume and chosen.is_file():
+        return Made(Learned({"image": dc.load_condensed(chosen).compact["image"]}, ()), {})
+    return Made(None, {}) if job.settings.about.takes_all else select(job, stop)

@@ -1,0 +1,61 @@
+"""Draws the pictures of a run: the condensed images, and loss and accuracy over the iterations."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max_columns: int = 20) -> None:
+    """Draws pixel-space images [K, M, H, W, C], a row per class and a column per image; values outside [0, 1] are clipped.
+
+    At most `max_columns` images of a class are shown.
+    """
+    images = np.clip(images[:, :max_columns], 0, 1)
+    classes, columns, height, width, channels = images.shape
+    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
+    grid = padded.transpose(0, 2, 1, 3, 4).reshape(classes * (height + 2), columns * (width + 2), channels)
+    names = [name.replace("$", r"\$") for name in class_names]  # matplotlib takes $ for mathematics
+    size = 0.55  # inches per image
+    figure, axes = plt.subplots(
+        figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained"
+    )
+    axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], names)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str, dict]) -> None:
+    """Draws the matching loss over iterations, and the accuracies measured beside that of random real images.
+
+    Args:
+        path: file of the PNG.
+        history: rows of `metrics.jsonl`.
+        iterations: number of the last iteration, at which `accuracy` was measured.
+        accuracy: `condensed` and `random` with `mean` and `std` in percent, as far as they are known.
+    """
+    losses = [(row["iteration"], row["loss"]) for row in history if "loss" in row]
+    scores = [(row["iteration"], row["accuracy"], row["deviation"]) for row in history if "deviation" in row]
+    if "condensed" in accuracy and iterations not in [row[0] for row in scores]:
+        scores.append((iterations, accuracy["condensed"]["mean"], accuracy["condensed"]["std"]))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    left.plot(*zip(*losses), linewidth=0.8)
+    left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")
+    if scores:
+        x, mean, deviation = zip(*scores)
+        right.errorbar(x, mean, deviation, marker="o", capsize=3, label="condensed")
+    if "random" in accuracy:
+        right.axhline(accuracy["random"]["mean"], color="grey", linestyle="--", label="random real images")
+        right.legend()
+    right.set(xlabel="iteration", ylabel="test accuracy (%)", xlim=(0, 1.05 * iterations))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

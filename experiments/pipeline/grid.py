@@ -1,0 +1,121 @@
+"""Runs the cells of a table one after the other, each from where it was stopped, and tabulates their accuracies."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dcjax import InputError
+from experiments.parts.values import flag
+from experiments.pipeline.endings import Stopped
+from experiments.pipeline.machine import environment
+from experiments.pipeline.rundir import write_text
+from experiments.report import markdown
+from experiments.report.records import Comparison
+from experiments.settings.flags import flags_in
+from experiments.settings.parse import parse
+from experiments.settings.saved import dump, load
+
+Run = Callable[[list[str]], None]  # runs a command line of experiments.run
+_ALONE = ("coordinator", "num_processes", "process_id")
+OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole")
+
+
+class Cell(NamedTuple):
+    """A run, with its row and column of a table."""
+
+    row: str
+    ipc: int | None  # the column; None where there is no number of images per class
+    arguments: list[str]  # of experiments.run
+
+
+def split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Gives the words before `--`, and those behind it, which go to every run."""
+    return (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+
+
+def check_passed(words: list[str], own: Iterable[str]) -> None:
+    """Refuses flags for all runs that the comparison sets itself, or that need several processes."""
+    own = {flag(prefix + name) for name in own for prefix in ("", "no_")}
+    for name in flags_in(words):
+        if name in own:
+            raise InputError(f"{name} is the comparison's own to set: give it before --, or leave it out.")
+        if name in map(flag, _ALONE):
+            raise InputError(
+                f"{name} is for a run by several processes, but a comparison is made by one: leave it out."
+            )
+
+
+def without(words: list[str], flags: Iterable[str]) -> list[str]:
+    """Removes flags and their values from a command line."""
+    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
+    pairs = [words[begin:end] for begin, end in itertools.pairwise(starts)]
+    return [word for pair in pairs if flags_in(pair[:1])[0] not in flags for word in pair]
+
+
+def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> None:
+    """Makes the runs that are not finished, then writes and prints the table; `facts` go into its file."""
+    for cell in cells:  # a mistake in any cell is found before the first is run
+        _check_place(parse(cell.arguments))
+    began = time.perf_counter()
+    made = [_finish(run, cell.arguments) for cell in cells]
+    results = [_result(cell.arguments) for cell in cells]
+    result = {
+        **facts,
+        "rows": _rows([*zip(cells, results)]),
+        **({"seconds": round(time.perf_counter() - began, 1)} if all(made) else {}),  # a part of the time says nothing
+        **environment(),
+        "hardware": "; ".join(dict.fromkeys(result["hardware"] for result in results)),
+    }
+    table = markdown.comparison(Comparison(place, result))
+    write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
+    write_text(place / "comparison.md", table)
+    print(table)
+
+
+def _check_place(settings):
+    """Refuses a run directory that holds a run with other settings."""
+    noted = Path(settings.workdir, "config.json")
+    if noted.is_file() and dump(load(noted)) != dump(settings):
+        raise InputError(f"{settings.workdir} holds a run with other settings: give another --workdir.")
+
+
+def _finish(run, arguments):
+    """Runs a cell that is not finished, from where it was stopped, and tells whether it ran from its beginning."""
+    place = Path(parse(arguments).workdir)
+    if (place / "result.json").is_file() and _result(arguments).get("complete"):
+        return False
+    is_begun = (place / "config.json").is_file()
+    try:
+        run([*arguments, *(["--resume"] if is_begun else [])])
+    except Stopped as stopped:
+        stopped.advice = "What was done is kept: give the same command again."
+        raise
+    return not is_begun
+
+
+def _result(arguments):
+    return json.loads(Path(parse(arguments).workdir, "result.json").read_text())
+
+
+def _rows(results):
+    """Gives a record for each row and column of the table: the mean over all students, and the mean of each set."""
+    rows = []
+    for (row, ipc), group in itertools.groupby(results, key=lambda pair: pair[0][:2]):
+        sets = [next(iter(result["accuracy"].values()))["values"] for _, result in group]
+        everyone = np.concatenate(sets)
+        rows.append(
+            {
+                "method": row,
+                "ipc": ipc,
+                "mean": round(float(everyone.mean()), 2),
+                "std": round(float(everyone.std()), 2),
+                "set_means": [round(float(np.mean(values)), 2) for values in sets],
+                "students": len(everyone),
+            }
+        )
+    return rows

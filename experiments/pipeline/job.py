@@ -1,0 +1,108 @@
+"""Puts a run's settings, data and method together, and checks them before anything is computed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+
+import dcjax as dc
+from dcjax.base import Learned
+from dcjax.sharding import replicate
+from experiments.parts.part import Pretrain
+from experiments.pipeline.build import Method, build, context_of, draw_size
+from experiments.settings.settings import Settings
+
+
+class Keys(NamedTuple):
+    """The random keys of a run, all from one seed; a step folds in its iteration, so no key is stored."""
+
+    init: dc.Key
+    draw: dc.Key
+    step: dc.Key
+    evaluate: dc.Key
+
+
+class Job(NamedTuple):
+    """A run's settings, data, method and keys, for all its stages."""
+
+    settings: Settings
+    data: dc.data.Dataset
+    method: Method
+    keys: Keys
+    draw: int  # real images of each class in a step: as many as it needs, at most the smallest class
+
+    def sources(self, pretrain: Pretrain) -> Callable[[int, int], dc.Source]:
+        """Gives the function that makes an iteration's source from a number of real images per class and the iteration."""
+        context = context_of(self.settings, self.data, self.method.net)
+        supply = self.settings.parts["trajectory"].source(context, pretrain)
+        return lambda count, t: supply(dc.source(self.data.train, real_per_class=count), t)
+
+    def initial_state(self, source: dc.Source) -> dc.CondenserState:
+        return self.method.condenser.init(self.keys.init, source.draw(self.keys.draw))
+
+    def described_start(self) -> dc.CondenserState:
+        """Gives the shapes of the first state without computing it."""
+        source = self.sources(_untrained(self.method.net))(self.first_draw, 0)
+        return jax.eval_shape(self.initial_state, source)
+
+    @property
+    def first_draw(self) -> int:
+        """Counts the real images of each class in the first draw, which condensed ones may start from."""
+        return max(self.draw, started_from(self.settings))
+
+    def decoded(self, syn: dc.Syn) -> dc.Batch:
+        return self.method.parameterization.decode(syn)
+
+
+class Made(NamedTuple):
+    """The images that a run learned or chose (None for the whole data), and the time that it took."""
+
+    learned: Learned | None
+    facts: dict
+
+
+def load_data(settings: Settings, data_dir: str | None = None) -> dc.data.Dataset:
+    """Loads the data set that settings name, normalised as they say."""
+    whitening = dc.normalisation.zca(settings.zca_epsilon) if settings.zca else None
+    place = data_dir or settings.data_dir
+    return dc.data.load(settings.dataset, data_dir=place, image_size=settings.image_size, normalisation=whitening)
+
+
+def started_from(settings: Settings) -> int:
+    """Counts the real images of each class that condensed ones start from."""
+    if not settings.about.condenses or settings.start != "real":
+        return 0
+    return settings.parts["parameterization"].real_needed(settings.ipc)
+
+
+def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
+    """Builds the method and checks that the data hold enough images for it, before anything is computed."""
+    smallest = min(data.train.counts)
+    if settings.ipc > smallest and not settings.about.takes_all:
+        name = data.class_names[data.train.counts.index(smallest)]
+        raise dc.InputError(
+            f"--ipc {settings.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
+        )
+    if started_from(settings) > smallest:
+        raise dc.InputError(
+            f"--ipc {settings.ipc} with --parameterization {settings.parameterization} starts from {started_from(settings)} real "
+            f"images of every class, but the smallest has {smallest} to train on: learn fewer or smaller ones, or give --start noise."
+        )
+    keys = Keys(*replicate(jax.random.split(jax.random.key(settings.seed), 4)))
+    method = build(settings, data)
+    if method.condenser is None:
+        jax.eval_shape(method.net.init, keys.init)
+        return Job(settings, data, method, keys, draw=0)
+    job = Job(settings, data, method, keys, draw=min(draw_size(settings, data.num_classes), smallest))
+    job.described_start()
+    return job
+
+
+def _untrained(net):
+    """Gives a stand-in for `Pretraining`, whose networks have the same shapes but no values."""
+
+    def pretrain(networks, training, augment):
+        del training, augment
+        return jax.eval_shape(jax.vmap(net.init), jax.eval_shape(lambda: jax.random.split(jax.random.key(0), networks)))
+
+    return pretrain

@@ -1,0 +1,65 @@
+"""Writes the files that a run leaves: the set, its pictures and its result."""
+
+import dataclasses
+
+import numpy as np
+
+import dcjax as dc
+from dcjax.base import Learned
+from experiments.pipeline import figures
+from experiments.pipeline.job import Job, Made
+from experiments.pipeline.machine import environment
+from experiments.pipeline.processes import is_first
+from experiments.pipeline.rundir import RunDirectory
+from experiments.settings.parse import command
+from experiments.settings.saved import dump
+from experiments.settings.settings import published
+
+
+def save_condensed(
+    job: Job, directory: RunDirectory, learned: Learned, accuracy: dict[str, dict] | None = None
+) -> None:
+    """Writes `condensed.npz` and the pictures; `accuracy` is added to the file once it is known."""
+    batch = job.decoded(learned.syn)  # by all processes, as everything that is computed
+    if not is_first():
+        return
+    dc.save_condensed(directory.path / "condensed.npz", batch, learned, job.data, _meta(job, accuracy or {}))
+    pixels = np.asarray(job.data.train.denormalise(np.asarray(batch.image)))
+    figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
+    if job.method.condenser:
+        figures.curves(directory.path / "curves.png", directory.history(), job.settings.iterations, accuracy or {})
+
+
+def _meta(job, accuracy):
+    """Gives the metadata that the artefact holds."""
+    settings = job.settings
+    recipe = {
+        "training": job.method.recipe.description,
+        "normalisation": job.data.train.normalisation.description,
+        "schedule": settings.eval_recipe,
+        "epochs": settings.eval_epochs,
+        "augmentation": settings.eval_augment,
+        "mixing": settings.eval_mix,
+        "settings": dataclasses.asdict(settings.parts["eval_recipe"]),
+        "network": {"network": settings.network, **dataclasses.asdict(settings.parts["network"])},
+    }
+    about = {name: getattr(settings, name) for name in ("method", "dataset", "ipc", "seed")}
+    version = environment()["versions"]["dcjax"]
+    return {**about, "version": version, "decoder": job.method.decoder, "recipe": recipe, "accuracy": accuracy}
+
+
+def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[str, dict], is_all: bool) -> None:
+    """Writes `result.json`, the artefact and the curves with the accuracies known so far; `is_all` says whether these are all."""
+    if made.learned is not None:
+        save_condensed(job, directory, made.learned, accuracy)
+    paper = published(job.settings)
+    result = {
+        "command": command(job.settings),
+        "accuracy": accuracy,
+        "complete": is_all,
+        "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
+        **made.facts,
+        **environment(),
+        "config": dump(job.settings),
+    }
+    directory.write_json("result.json", result)

@@ -1,0 +1,98 @@
+"""Measures what a set is worth: trains students on it and on random real images, and notes their accuracies one by one."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+
+import dcjax as dc
+from dcjax.base import Learned
+from experiments.pipeline import scores, show
+from experiments.pipeline.job import Job
+from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.stop import StopRequest
+from experiments.pipeline.students import accuracies, everything, random_draws
+
+WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
+
+
+def evaluate_if_due(job: Job, directory: RunDirectory, learned: Learned, iteration: int, stop: StopRequest) -> None:
+    """Evaluates at the iterations of `eval_at`, once: a resumed run does not repeat what is logged."""
+    if iteration not in job.settings.eval_at:
+        return
+    if any(row["iteration"] == iteration and "deviation" in row for row in directory.history()):
+        return
+    key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
+    students = job.settings.num_students
+    how = {"title": f"evaluating iteration {iteration}", "recipe": job.method.recipe, "hyper": learned.hyper}
+    values = accuracies(key, job.method.net, job.decoded(learned.syn), job.data, students, check=stop.check, **how)
+    score = show.summary(values)
+    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
+
+
+def evaluate_all(
+    job: Job, directory: RunDirectory, learned: Learned | None, stop: StopRequest
+) -> Iterator[tuple[dict[str, dict], bool]]:
+    """Evaluates the set that was made and, by the same recipe, what it is compared with.
+
+    Yields the accuracies so far after each of them, and whether these are all. Every student's accuracy is noted at once, and a
+    stopped evaluation goes on with the next student.
+    """
+    store = scores.resumed(directory.path / "scores.json", _depends_on(job))
+    accuracy, stages = {}, _stages(job, learned)
+    for stage in stages:
+        evaluation = functools.partial(_evaluation, job, learned, stage, stop)
+        accuracy = {**accuracy, stage.name: store.measure(stage.name, evaluation)}
+        yield accuracy, len(accuracy) == len(stages)
+
+
+class Stage(NamedTuple):
+    """One entry of the evaluation; its training sets are made when its turn comes."""
+
+    name: str
+    key: dc.Key
+    sets: Callable[[], dc.Batch]
+    students: int
+
+
+def _evaluation(job, learned, stage, stop, finished, note):
+    return accuracies(
+        stage.key,
+        job.method.net,
+        stage.sets(),
+        job.data,
+        stage.students,
+        title=f"evaluating {stage.name:9}",
+        recipe=job.method.recipe,
+        hyper=learned.hyper if learned else (),
+        finished=finished,
+        note=note,
+        check=stop.check,
+    )
+
+
+def _depends_on(job):
+    """Gives the settings that change accuracies and that a resumed run may change."""
+    settings = job.settings
+    recipe = dataclasses.asdict(settings.parts["eval_recipe"])
+    length = {"iterations": settings.iterations} if settings.about.condenses else {}
+    return {**length, "num_students": settings.num_students, "eval_recipe": settings.eval_recipe, **recipe}
+
+
+def _stages(job, learned):
+    settings, data = job.settings, job.data
+    key = jax.random.fold_in(job.keys.evaluate, 0)
+    condensed_key, draw_key, random_key, whole_key = jax.random.split(key, 4)
+    students = settings.num_students
+    if settings.about.takes_all:
+        return [Stage("whole", whole_key, lambda: everything(data), students)]
+    stages = [Stage("condensed", condensed_key, lambda: job.decoded(learned.syn), students)]
+    if settings.baseline:
+        stages.append(
+            Stage("random", random_key, lambda: random_draws(draw_key, data, settings.ipc, students), students)
+        )
+    if settings.whole:
+        stages.append(Stage("whole", whole_key, lambda: everything(data), WHOLE_STUDENTS))
+    return stages

@@ -1,0 +1,78 @@
+"""Stores accuracies student by student in one JSON file, so that a stopped evaluation goes on with the next student."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcjax import InputError
+from experiments.pipeline import show
+from experiments.pipeline.rundir import write_text
+
+Evaluation = Callable[[Sequence[float], Callable[[np.ndarray], None]], np.ndarray]  # (finished, note) -> all accuracies
+
+
+class ScoreStore:
+    """A store of accuracies measured under some settings: `settings`, `scores` (every student's, by case), and what else is added.
+
+    Args:
+        path: file of the store.
+        settings: settings that the accuracies depend on.
+        content: content of the file, if it is there already.
+    """
+
+    def __init__(self, path: Path, settings: dict, content: dict | None = None):
+        self.path = path
+        self.content: dict[str, Any] = content or {"settings": settings, "scores": {}}
+
+    def measure(self, case: str, evaluation: Evaluation) -> dict:
+        """Evaluates a case, without training finished students again, and gives its summary."""
+
+        def note(scores):
+            self.content["scores"][case] = [float(score) for score in scores]
+            self.write()
+
+        scores = evaluation(self.content["scores"].get(case, []), note)
+        if len(scores) != len(self.content["scores"].get(case, [])):
+            note(scores)
+        return show.summary(scores)
+
+    def write(self) -> None:
+        write_text(self.path, json.dumps(self.content, indent=2) + "\n")
+
+
+def resumed(path: Path, settings: dict) -> ScoreStore:
+    """Opens a run's own store; accuracies under other settings, which a resumed run may have, are measured anew."""
+    content = _read(path)
+    is_same = content is not None and settings.items() <= content["settings"].items()  # earlier versions noted more
+    return ScoreStore(path, settings, content if is_same else None)
+
+
+def opened(path: Path, settings: dict) -> ScoreStore:
+    """Opens a store in a file that the user named, and refuses one that does not fit instead of overwriting it.
+
+    Raises:
+        InputError: the file is none of ours, was made under other settings, or cannot be written.
+    """
+    if not path.exists() and os.access(path.parent, os.W_OK):
+        return ScoreStore(path, settings)
+    if not path.is_file():
+        raise InputError(f"{path} cannot be written: give another --out.")
+    content = _read(path)
+    if content is None or "rows" not in content:
+        raise InputError(f"{path} is damaged or no evaluation of ours: remove it, or give another --out.")
+    if content["settings"] != settings:
+        raise InputError(f"{path} holds an evaluation under other settings: remove it, or give another --out.")
+    return ScoreStore(path, settings, content)
+
+
+def _read(path):
+    """Reads a file of accuracies; gives None if it is none."""
+    try:
+        content = json.loads(path.read_text())
+        return content if isinstance(content["scores"], dict) and isinstance(content["settings"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,68 @@
+"""Saves and loads settings as one flat JSON object, whatever parts they are of."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dcjax import InputError
+from experiments.parts import AXES
+from experiments.parts.part import known_settings
+from experiments.parts.values import Mark, flag
+from experiments.settings.settings import Settings, marked, paper_values, resolve
+
+
+def dump(settings: Settings) -> dict[str, Any]:
+    """Gives the settings to save: all but how the run was launched."""
+    launch = marked(settings, Mark.LAUNCH)
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.values().items()
+        if name not in launch
+    }
+
+
+def load(path: Path) -> Settings:
+    """Reads saved settings, also those of an older version: a setting that they lack is the method's own."""
+    try:
+        fields = json.loads(path.read_text())
+        return _read(path, {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged ({error}): start the run again in another --workdir.") from None
+
+
+def _read(path, fields):
+    lacking = [name for name in ("method", "dataset", "ipc") if name not in fields]
+    if lacking:
+        raise InputError(
+            f"{path} lacks {', '.join(lacking)}, which every run has: start it again in another --workdir."
+        )
+    unknown = [name for name in fields if name not in known_settings() | set(AXES)]
+    if unknown:
+        raise InputError(
+            f"{path} has settings that this version does not know ({', '.join(unknown)}): resume the run with the version that made it."
+        )
+    network = {name: fields[name] for name in ("network",) if name in fields}
+    return resolve({**paper_values(fields["method"], fields["dataset"], fields["ipc"], network), **fields})
+
+
+def check_method(saved: Settings, method: str) -> None:
+    """Refuses to resume a run with another method, whose settings have other names."""
+    if method != saved.method:
+        raise InputError(
+            f"This run was started with other settings (--method was {saved.method}, is {method}): resume it with its own."
+        )
+
+
+def check_resumable(settings: Settings, saved: Settings) -> None:
+    """Refuses to resume a run with other settings than it was started with."""
+    ours, theirs = settings.values(), saved.values()
+    free = marked(settings, Mark.FREE) | marked(saved, Mark.FREE)
+    different = [
+        f"{flag(name)} was {theirs.get(name, 'not there')}, is {ours.get(name, 'not there')}"
+        for name in {**theirs, **ours}
+        if name not in free and theirs.get(name) != ours.get(name)
+    ]
+    if different:
+        raise InputError(f"This run was started with other settings ({'; '.join(different)}): resume it with its own.")

@@ -1,0 +1,39 @@
+"""DC's outer iteration compiles for TPUs and fits into their memory, though there is none here."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = "import json; from benchmarks.compile import WORK, need; print(json.dumps([need(work) for work in WORK]))"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="pip install dcjax[compile]")
+def test_an_outer_iteration_fits_into_one_chip_and_into_four():
+    """In a process of its own: this one has its optimizations turned off, and flags of XLA that the TPU's compiler does not know."""
+    ours = ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS")
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env={**clean, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    from benchmarks.compile import CHIP_MEMORY, WORK, Need
+
+    needs = [Need(*row) for row in json.loads(done.stdout.splitlines()[-1])]
+    for work, need in zip(WORK, needs, strict=True):
+        print(f"{work}: {need.peak / 2**30:.2f} GiB at the peak, {need.temporaries / 2**30:.2f} GiB of temporaries")
+        assert 0 < need.peak < CHIP_MEMORY
+        assert need.arguments + need.temporaries < CHIP_MEMORY
+    one, four, _ = needs  # the first two are the same work
+    assert four.temporaries < 0.5 * one.temporaries

@@ -1,0 +1,90 @@
+"""The store of accuracies: what is noted is kept, and nothing is taken for what it is not."""
+
+import json
+
+import numpy as np
+import pytest
+
+import dcjax as dc
+from experiments.pipeline import scores
+
+SETTINGS = {"eval_epochs": 3}
+
+
+def evaluation(students, trained):
+    """Makes the evaluation of a number of students, in which the i-th reaches i / 10; notes in `trained` who are trained."""
+
+    def run(finished, note):
+        accuracies = list(finished)
+        for student in range(len(finished), students):
+            trained.append(student)
+            accuracies.append(student / 10)
+            note(np.array(accuracies))
+        return np.array(accuracies)
+
+    return run
+
+
+def test_a_stopped_evaluation_goes_on_with_the_next_student(tmp_path):
+    path, trained = tmp_path / "scores.json", []
+    scores.resumed(path, SETTINGS).measure("condensed", evaluation(2, trained))
+    summary = scores.resumed(path, SETTINGS).measure("condensed", evaluation(4, trained))
+    assert trained == [0, 1, 2, 3]
+    assert (summary["mean"], summary["students"], summary["values"]) == (15, 4, [0, 10, 20, 30])
+    assert json.loads(path.read_text()) == {"settings": SETTINGS, "scores": {"condensed": [0, 0.1, 0.2, 0.3]}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"settings": {"eval_epochs": 4}, "scores": {"condensed": [0.9]}}),
+        json.dumps({"settings": SETTINGS, "scores": [0.9]}),
+        json.dumps([]),
+        "{",
+    ],
+)
+def test_a_run_measures_anew_what_was_measured_under_other_settings_or_cannot_be_read(content, tmp_path):
+    (tmp_path / "scores.json").write_text(content)
+    trained = []
+    scores.resumed(tmp_path / "scores.json", SETTINGS).measure("condensed", evaluation(1, trained))
+    assert trained == [0]
+
+
+def test_a_file_of_an_earlier_version_that_noted_more_settings_is_gone_on_with(tmp_path):
+    content = {"settings": {**SETTINGS, "baseline": True}, "scores": {"condensed": [0.9]}}
+    (tmp_path / "scores.json").write_text(json.dumps(content))
+    trained = []
+    assert scores.resumed(tmp_path / "scores.json", SETTINGS).measure("condensed", evaluation(1, trained))["mean"] == 90
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"settings": {"eval_epochs": 4}, "scores": {}, "rows": []}, "holds an evaluation under other settings"),
+        ({"settings": SETTINGS, "scores": {}}, "is damaged or no evaluation of ours"),
+        ("text", "is damaged or no evaluation of ours"),
+    ],
+)
+def test_a_file_that_the_user_named_is_not_overwritten(content, message, tmp_path):
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(dc.InputError, match=message):
+        scores.opened(path, SETTINGS)
+    assert json.loads(path.read_text()) == content
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path):
+    with pytest.raises(dc.InputError, match="cannot be written: give another --out"):
+        scores.opened(tmp_path / "none" / "evaluation.json", SETTINGS)
+    with pytest.raises(dc.InputError, match="cannot be written: give another --out"):
+        scores.opened(tmp_path, SETTINGS)
+
+
+def test_an_evaluation_of_ours_is_gone_on_with(tmp_path):
+    path, trained = tmp_path / "evaluation.json", []
+    store = scores.opened(path, SETTINGS)
+    store.content["rows"] = []
+    store.measure("mlp/dc/condensed", evaluation(1, trained))
+    scores.opened(path, SETTINGS).measure("mlp/dc/condensed", evaluation(2, trained))
+    assert trained == [0, 1]
