@@ -8,7 +8,7 @@ import jax
 import jaxlib
 import pytest
 
-SLOW = "xla_cpu_use_fusion_emitters"  # of XLA's two ways to make machine code for a CPU, this one takes twice as long
+SLOW = "xla_cpu_use_fusion_emitters"  # of XLA's two ways to make machine code for a CPU, this one takes longer
 
 
 def _is_known(flag: str) -> bool:

@@ -6,15 +6,11 @@ from typing import NamedTuple
 import dcjax as dc
 from dcjax.base import Array
 
-Settings = Callable[
-    [str, int, str], dict
-]  # (dataset, images per class, network) -> settings that differ from the defaults
+# (dataset, images per class, network) -> settings that differ from the defaults
+Settings = Callable[[str, int, str], dict]
 Cell = tuple[float, float | None]  # an accuracy in percent: mean and deviation, None where the paper gives none
-Selector = (
-    Callable[  # (seed, network, what it remembers of its training, training set) -> selection, what it goes by [T, ...]
-        [int, dc.Network, dc.coresets.Memory, dc.data.Split], tuple[dc.coresets.Selection, Array]
-    ]
-)
+# (seed, network, what it remembers of its training, training set) -> a selection, and what it goes by for every image [T, ...]
+Selector = Callable[[int, dc.Network, dc.coresets.Memory, dc.data.Split], tuple[dc.coresets.Selection, Array]]
 
 UNFLIPPED = ("mnist", "svhn_cropped", "digits")  # a mirrored digit is another sign
 

@@ -23,9 +23,7 @@ _RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that
 def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest) -> Made:
     """Runs all outer iterations, from the newest checkpoint if there is one."""
     settings, total = job.settings, job.settings.iterations
-    start, state, source = _start(
-        job, checkpoints, Pretraining(job, stop)
-    )  # source: iteration -> what its steps draw from
+    start, state, source = _start(job, checkpoints, Pretraining(job, stop))
     directory.write_json("config.json", dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
     step, compile_seconds = _compiled(job, state, source(start))
@@ -51,17 +49,15 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
 
 
 def _start(job, checkpoints, pretrain):
-    """Gives (iterations done, state, source) of the newest checkpoint, or of the beginning."""
+    """Gives the iterations done and the state, of the newest checkpoint or the beginning, and iteration -> what its steps draw from."""
     done = checkpoints.latest or 0
     if done > job.settings.iterations:
         raise dc.InputError(f"This run is at iteration {done} already: give --iterations {done} or more.")
     sources = job.sources(pretrain)
     state = jax.jit(job.initial_state)(sources(job.first_draw, 0))
-    return (
-        done,
-        older.restored(checkpoints, state, job.settings) if done else state,
-        functools.partial(sources, job.draw),
-    )
+    if done:
+        state = older.restored(checkpoints, state, job.settings)
+    return done, state, functools.partial(sources, job.draw)
 
 
 def _compiled(job, state, source):

@@ -68,12 +68,8 @@ def command(settings: Settings) -> str:
     """Writes the shortest command line that makes this run, however often it was stopped and resumed."""
     own = paper_settings(settings.method, settings.dataset, settings.ipc, {"network": settings.network})
     start = paper_settings(settings.method, settings.dataset, settings.ipc, settings.names).values() | own.names
-    start |= {
-        "method": None,
-        "dataset": None,
-        "ipc": None,
-        "network": "convnet",
-    }  # always written, since the paper's settings follow from them
+    # What the paper's settings follow from is always written, but for the usual network.
+    start |= {"method": None, "dataset": None, "ipc": None, "network": "convnet"}
     left_out = {"workdir"} | marked(settings, Mark.LAUNCH)
     words = ["python", "-m", "experiments.run"]
     for name, value in settings.values().items():
