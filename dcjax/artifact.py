@@ -15,14 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dcjax._content import FORMAT, branch, check_content
 from dcjax.base import Batch, InputError, Learned
 from dcjax.data import Dataset
-from dcjax.data.cache import read_npz, write_npz
 from dcjax.decoders import DECODERS as DECODERS
 from dcjax.decoders import decoded
+from dcjax.files import read_npz, write_npz
 from dcjax.normalisation import Normalisation, restored
 
-FORMAT = "dcjax-condensed-1"
 REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
 
 
@@ -91,7 +91,7 @@ def load_condensed(path: Path) -> Condensed:
     """Reads what `save_condensed` wrote.
 
     Raises:
-        InputError: the file is missing, damaged, not a condensed set, or holds values that are not finite.
+        InputError: the file is missing, damaged or not a condensed set, or holds what no run writes, such as values that are not finite.
     """
     path = Path(path)
     arrays = read_npz(path)
@@ -100,15 +100,16 @@ def load_condensed(path: Path) -> Condensed:
         raise InputError(
             f"{path} is not a condensed set of dcjax: it has no {', '.join(missing)}; give a file that a run has written."
         )
-    meta = _check_content(path, arrays)
-    compact, hyper, zca = (_branch(arrays, name) for name in ("compact", "hyper", "zca"))
-    numbers = [*hyper.values(), *zca.values(), *(arrays[name] for name in ("images", "labels", "mean", "std"))]
-    if not all(np.isfinite(x).all() for x in numbers):
-        raise InputError(f"{path} holds values that are not finite: the run that made it diverged, make it again.")
+    meta = check_content(path, arrays)
+    compact, hyper = (branch(arrays, name) for name in ("compact", "hyper"))
     names = tuple(str(name) for name in arrays["class_names"])
     normalisation = restored(arrays)
-    image = normalisation.apply(arrays["images"])
-    grouped = (jnp.asarray(x).reshape(len(names), -1, *x.shape[1:]) for x in (image, arrays["labels"]))
+    image, label = (arrays[name].astype(np.float32) for name in ("images", "labels"))
+    with np.errstate(all="ignore"):  # named below
+        image = np.asarray(normalisation.apply(image))
+    if not np.isfinite(image).all():
+        raise InputError(f"{path} holds a normalisation that makes its images infinite: make it again.")
+    grouped = (jnp.asarray(x).reshape(len(names), -1, *x.shape[1:]) for x in (image, label))
     return Condensed(Batch(*grouped), names, normalisation, compact, hyper, meta)
 
 
@@ -116,40 +117,3 @@ def _named(branch: str, tree: Any) -> dict[str, np.ndarray]:
     """Names every leaf of a tree of dicts: `branch/outer/inner`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {f"{branch}/{jax.tree_util.keystr(where, simple=True, separator='/')}": np.asarray(x) for where, x in leaves}
-
-
-def _branch(arrays: dict[str, np.ndarray], branch: str) -> dict[str, np.ndarray]:
-    """Gives what `_named` named, without the branch."""
-    return {name.removeprefix(f"{branch}/"): x for name, x in arrays.items() if name.startswith(f"{branch}/")}
-
-
-def _check_content(path, arrays):
-    """Gives the meta data of a file whose arrays fit together."""
-    try:
-        meta = json.loads(str(arrays["meta"]))
-    except ValueError:
-        meta = None
-    images, labels, classes = arrays["images"], arrays["labels"], arrays["class_names"].size
-    fits = (
-        (images.ndim, labels.shape) == (4, (len(images), classes))
-        and arrays["class_names"].shape == (classes,)
-        and min(len(images), classes) > 0
-        and len(images) % classes == 0
-        and arrays["mean"].shape == arrays["std"].shape == images.shape[-1:]
-        and all(np.issubdtype(arrays[name].dtype, np.floating) for name in ("images", "labels", "mean", "std"))
-        and _is_whole(_branch(arrays, "zca"), int(np.prod(images.shape[1:])))
-    )
-    if not fits or not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise InputError(
-            f"{path} is not a condensed set of dcjax ({FORMAT}), or parts of it do not fit: make it again."
-        )
-    return meta
-
-
-def _is_whole(zca, size):
-    """Tells whether a set has no whitening, or all of it, for images of `size` values."""
-    shapes = {"mean": (size,), "basis": (size, size), "spectrum": (size,), "epsilon": ()}
-    return not zca or (
-        {name: x.shape for name, x in zca.items()} == shapes
-        and all(np.issubdtype(x.dtype, np.floating) for x in zca.values())
-    )

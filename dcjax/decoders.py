@@ -5,13 +5,18 @@ Code is never loaded from a file. A parameterization of one's own is added by it
     dcjax.artifact.DECODERS["mine"] = mine                     # called with the arguments that the file notes
 """
 
+import math
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 
 from dcjax.base import Batch, InputError, Parameterization, Syn
+from dcjax.files import first_line
 from dcjax.normalisation import Normalisation
 from dcjax.parameterizations import bounded_formation, in_pixel_space, multi_formation, multi_scale_formation, pixels
 
@@ -22,6 +27,8 @@ DECODERS: dict[str, Callable[..., Parameterization]] = {
     "bounded_formation": bounded_formation,
 }
 _SPACES = {"normalised": lambda images, normalisation: images, "pixel": in_pixel_space}
+_MOST_BRANCHES = 16  # in the name of a parameter
+_SHORT = reprlib.Repr()  # for what a file notes
 
 
 def decoded(compact: dict[str, np.ndarray], note: Any, normalisation: Normalisation) -> Batch:
@@ -37,12 +44,32 @@ def decoded(compact: dict[str, np.ndarray], note: Any, normalisation: Normalisat
     """
     name, arguments, keep = _checked(note)
     try:
-        return keep(DECODERS[name](**arguments), normalisation).decode(_nested(compact))
-    except (KeyError, TypeError) as error:
+        _check_sizes(arguments, compact)
+        learned, parameterization = _nested(compact), keep(DECODERS[name](**arguments), normalisation)
+        _check_memory(jax.eval_shape(parameterization.decode, learned))
+        return parameterization.decode(learned)
+    except Exception as error:  # whatever a decoder raises for arguments and parameters that are not its own
+        names = ", ".join(compact)[:160] or "of which there are none"
         raise InputError(
-            f"Decoder {name} with {arguments} does not fit the set's parameters, {', '.join(compact) or 'of which there are none'} "
-            f"({type(error).__name__}: {error}): use the images as they are stored."
+            f"Decoder {name} with {_SHORT.repr(arguments)} does not fit the set's parameters, {names} "
+            f"({type(error).__name__}: {first_line(error)}): use the images as they are stored."
         ) from None
+
+
+def _check_sizes(arguments, compact):
+    """Refuses arguments that a loop could not come to the end of: no factor is longer than a side, no count above that of all values."""
+    longest = max((max(x.shape, default=1) for x in compact.values()), default=1)
+    values = sum(x.size for x in compact.values())
+    for name, value in arguments.items():
+        most = longest if name == "factor" else max(values, longest)
+        if isinstance(value, int) and abs(value) > most:
+            raise ValueError(f"its {name} is beyond {most}")
+
+
+def _check_memory(batch):
+    needed = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(batch))
+    if needed > psutil.virtual_memory().total:
+        raise ValueError(f"it makes {needed / 2**30:.0f} GiB, more than this machine's memory")
 
 
 def _checked(note):
@@ -52,11 +79,11 @@ def _checked(note):
     except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
             "Decoding needs a note of the decoder's name, its arguments and its image_space ('normalised' or 'pixel'), but the set "
-            f"has {note!r}: use the images as they are stored."
+            f"has {_SHORT.repr(note)}: use the images as they are stored."
         ) from None
     if name not in DECODERS:
         raise InputError(
-            f"There is no decoder {name!r}: choose {', '.join(DECODERS)}, or add it to dcjax.artifact.DECODERS."
+            f"There is no decoder {_SHORT.repr(name)}: choose {', '.join(DECODERS)}, or add it to dcjax.artifact.DECODERS."
         )
     return name, arguments, keep
 
@@ -66,6 +93,8 @@ def _nested(leaves: dict[str, np.ndarray]) -> Syn:
     tree: dict[str, Any] = {}
     for name, leaf in leaves.items():
         *branches, last = name.split("/")
+        if len(branches) > _MOST_BRANCHES:
+            raise ValueError("a parameter has too many branches")
         place = tree
         for branch in branches:
             place = place.setdefault(branch, {})

@@ -22,14 +22,14 @@ import tyro
 
 import dcjax as dc
 from dcjax import foreign, sharding
-from dcjax.data.cache import read_npz
+from dcjax.files import read_npz
 from dcjax.normalisation import ZCA, restored
 from experiments.parts.networks import NETWORKS, ConvNet
 from experiments.parts.values import flag
 from experiments.pipeline import scores, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
-from experiments.pipeline.recipes import PAPERS
+from experiments.pipeline.recipes import PAPERS, recipe
 from experiments.pipeline.rivals import Entry, Terms, Tests, finish, network
 from experiments.pipeline.stop import StopRequest
 from experiments.settings import saved
@@ -123,11 +123,20 @@ def _entries(wanted):
             if place in places:
                 raise dc.InputError(f"Several sets would be written to {place}: evaluate them one by one.")
             places.add(place)
+            _check_recipes(name, condensed, data, wanted)
             width = wanted.width or _own_width(condensed)
             seen = {"width": width, "dataset": data.name, "data": fingerprint, "set": _digest(condensed)}
             store = scores.opened(place, {**_settings(wanted), **seen})
             entries.append(Entry(name, condensed, data, fingerprint, width, store))
     return entries
+
+
+def _check_recipes(name, condensed, data, wanted):
+    try:
+        for named in wanted.recipes:
+            recipe(named, condensed.meta, data.name, wanted.epochs)
+    except dc.InputError as error:
+        raise dc.InputError(f"{name}: {error}") from None
 
 
 def _found(path):

@@ -8,7 +8,7 @@ python -m experiments.run --dataset folder:path/to/images --image-size 32 --ipc 
 import sys
 
 from dcjax import sharding
-from experiments.pipeline import processes, rundir
+from experiments.pipeline import processes
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.execute import execute
 from experiments.pipeline.machine import configure_jax
@@ -30,7 +30,6 @@ def run(argv: list[str]) -> None:
         StopRequest() as stop,
         sharding.across(settings.parts["launch"].device_count),
     ):  # after connecting, which takes SIGTERM for itself
-        processes.on_first(lambda: rundir.check(settings))
         execute(settings, stop)
 
 

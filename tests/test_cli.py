@@ -83,7 +83,7 @@ def _copy(whole_run, tmp_path):
 def test_a_run_leaves_everything_one_needs(whole_run):
     run, out = whole_run
     files = {"config.json", "data.json", "scores.json", "metrics.jsonl", "checkpoints", "result.json"}
-    assert {path.name for path in run.iterdir()} == files | {"condensed.npz", "condensed.png", "curves.png"}
+    assert {path.name for path in run.glob("[!.]*")} == files | {"condensed.npz", "condensed.png", "curves.png"}
     result = json.loads((run / "result.json").read_text())
     assert {name: score["students"] for name, score in result["accuracy"].items()} == {"condensed": 2, "random": 2}
     argv = shlex.split(result["command"])
@@ -198,16 +198,6 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another(whole_run, capsys):
     assert f"This run is at iteration {ITERATIONS} already: give --iterations {ITERATIONS} or more" in message
 
 
-def test_damage_is_named_on_resume(copy, capsys):
-    for path in (copy / "checkpoints" / str(ITERATIONS)).rglob("*"):
-        if path.is_file():
-            path.write_bytes(b"")
-    message = f"The checkpoint of iteration {ITERATIONS} is corrupt"
-    assert message in fails(capsys, "--workdir", str(copy), "--resume")
-    (copy / "config.json").write_text("{")
-    assert "config.json is damaged" in fails(capsys, "--workdir", str(copy), "--resume")
-
-
 def test_a_loss_that_is_no_number_stops_the_run(capsys):
     arguments = ("--iterations", "50", "--image-rate", "1e38", "--distance", "squared_error", "--workdir", "run")
     assert main([*SMALL, *arguments]) == 1
@@ -236,6 +226,7 @@ def test_an_evaluation_that_was_stopped_goes_on_with_the_next_student(copy, caps
     content = json.loads((copy / "scores.json").read_text())
     condensed, random = (content["scores"][name] for name in ("condensed", "random"))
     content["scores"] = {"condensed": [0.125, *condensed[1:]], "random": random[:1]}
+    del content["sha256"]  # as earlier versions wrote it
     (copy / "scores.json").write_text(json.dumps(content))
     assert main(["--workdir", str(copy), "--resume"]) == 0, capsys.readouterr().err
     after = json.loads((copy / "result.json").read_text())["accuracy"]

@@ -49,7 +49,7 @@ def _chosen(tmp_path_factory):
 
 def test_a_coreset_is_a_run_directory_of_real_images(chosen):
     files = {"config.json", "data.json", "scores.json", "condensed.npz", "condensed.png", "result.json"}
-    assert {path.name for path in chosen.iterdir()} == files
+    assert {path.name for path in chosen.glob("[!.]*")} == files
     real = {image.tobytes() for image in np.asarray(dc.data.load("digits").train.image)}
     pixels = dc.load_condensed(chosen / "condensed.npz").pixels.reshape(20, 8, 8, 1)
     assert all(np.round(image * 255).astype(np.uint8).tobytes() in real for image in pixels)

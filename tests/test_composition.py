@@ -82,7 +82,7 @@ def test_one_compiled_program_equals_a_python_loop_of_steps_and_is_resumed_bit_f
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, ours, {})
         checkpoints.wait()
-        restored = checkpoints.restore(jax.tree.map(jnp.zeros_like, ours))
+        restored = checkpoints.restore(jax.tree.map(jnp.zeros_like, ours)).state
     chex.assert_trees_all_equal(run(key, restored, SOURCE, 6), run(key, ours, SOURCE, 6))
 
 

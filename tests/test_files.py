@@ -1,6 +1,7 @@
 """Artefacts and checkpoints: what is written is read back, and damage is named."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from helpers import small_data, small_net
 import dcjax as dc
 from dcjax.base import Draw
 from dcjax.checkpoint import Checkpoints
+from dcjax.files import WriteError
 
 DATA = small_data(channels=3)
 NET = small_net(DATA, width=4)
@@ -102,21 +104,74 @@ def test_a_state_comes_back_bit_for_bit(tmp_path, state):
     save(tmp_path, state, 1, 2, 3)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest == 3
-        restored = checkpoints.restore(jax.tree.map(np.zeros_like, state))
+        iteration, restored, config, damaged = checkpoints.restore(jax.tree.map(np.zeros_like, state))
+    assert (iteration, config, damaged) == (3, {"seed": 0}, {})
     chex.assert_trees_all_equal(restored, state)
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["2", "3"]
 
 
-def test_a_corrupt_checkpoint_is_named_with_what_is_left(tmp_path, state):
-    save(tmp_path, state, 1, 2)
-    for path in (tmp_path / "2").rglob("*"):
+def cut(place):
+    for path in place.rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, state):
+    save(tmp_path, state, 1, 2)
+    cut(tmp_path / "2")
+    with Checkpoints(tmp_path) as checkpoints:
+        found = checkpoints.restore(state)
+        assert (found.iteration, [*found.damaged], checkpoints.latest) == (1, [2], 1)
+        chex.assert_trees_all_equal(found.state, state)
+        checkpoints.save(2, state, {"seed": 0})
+    cut(tmp_path / "2")
+    cut(tmp_path / "1")
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(dc.InputError) as caught:
         checkpoints.restore(state)
-    assert "The checkpoint of iteration 2 is corrupt" in str(caught.value)
-    assert f"remove {tmp_path / '2'} to resume from iteration 1" in str(caught.value)
+    assert f"No checkpoint in {tmp_path} is whole (iteration 2: " in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["1", "2"], "nothing is removed"
+
+
+def test_a_flipped_bit_never_restores_another_state(tmp_path, state):
+    save(tmp_path / "whole", state, 1)
+    arrays = sorted(file for file in (tmp_path / "whole/1/state").rglob("d/*") if file.is_file())
+    generator, outcomes = np.random.default_rng(0), []
+    for number in range(24):
+        place = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", place)
+        file = place / arrays[number % len(arrays)].relative_to(tmp_path / "whole")
+        content = bytearray(file.read_bytes())
+        content[generator.integers(len(content))] ^= 1 << generator.integers(8)
+        file.write_bytes(content)
+        outcomes.append(restored_or_refused(place, state))
+    assert outcomes.count("refused") > 4, "the others are bits that nothing is read from"
+
+
+def restored_or_refused(place, state):
+    with Checkpoints(place) as checkpoints:
+        try:
+            restored = checkpoints.restore(state).state
+        except dc.InputError:
+            return "refused"
+    chex.assert_trees_all_equal(restored, state)
+    return "restored"
+
+
+def test_a_state_that_cannot_be_saved_is_one_sentence(tmp_path, state):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match=r"No checkpoint can be saved in .*/file/checkpoints"):
+        Checkpoints(tmp_path / "file" / "checkpoints")
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        (tmp_path / "run").rmdir()
+        (tmp_path / "run").write_text("")
+        with pytest.raises(WriteError, match=r"No checkpoint can be saved in .*/run \(Not a directory\): make room"):
+            save_and_wait(checkpoints, state)
+
+
+def save_and_wait(checkpoints, state):
+    checkpoints.save(1, state, {})
+    checkpoints.wait()
 
 
 def test_a_save_cut_off_in_the_middle_is_passed_over(tmp_path, state):
@@ -126,7 +181,7 @@ def test_a_save_cut_off_in_the_middle_is_passed_over(tmp_path, state):
     (leftover / "half").write_bytes(b"x")
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest == 1
-        chex.assert_trees_all_equal(checkpoints.restore(state), state)
+        chex.assert_trees_all_equal(checkpoints.restore(state).state, state)
 
 
 def test_restoring_from_nothing_says_so(tmp_path, state):

@@ -268,7 +268,119 @@ BAD = {
         "something beside its images that does not fit",
     ),
     "pt mean": (lambda at: save_pt(at / "x.pt", {"data": [pair()], "mean": [0.5]}), "mean and std need 3 numbers"),
+    "pt std": (lambda at: save_pt(at / "x.pt", beside(std=[0.5, 0, 0.5])), "must be finite, and std positive"),
+    "pt mean of NaN": (
+        lambda at: save_pt(at / "x.pt", beside(mean=[0.5, float("nan"), 1])),
+        "mean and std must be finite",
+    ),
+    "pt complex": (
+        lambda at: save_pt(at / "x.pt", beside(soft_labels=nan((6, 3)).to(torch().complex64))),
+        "has labels of complex64, but they must be numbers",
+    ),
+    "pt class names": (
+        lambda at: save_pt(at / "x.pt", beside(class_names=["2", "2", "10"])),
+        "two classes of the name '2'",
+    ),
+    "pt learned NaN": (
+        lambda at: save_pt(at / "x.pt", beside(about={"learned": {"rate": float("nan")}})),
+        "has a learned 'rate' that is no finite number",
+    ),
+    "pt expanded": (
+        lambda at: save_pt(at / "x.pt", [torch().zeros(1).expand(10**8, 3, 64, 64), pair()[1]]),
+        "of shape (100000000, 3, 64, 64) that claims 4915200000000 bytes but stores 4: save a contiguous copy",
+    ),
+    "pt expanded labels": (
+        lambda at: save_pt(at / "x.pt", [pair()[0], torch().zeros(1, dtype=int).expand(10**12)]),
+        "of shape (1000000000000,) that claims 8000000000000 bytes but stores 8",
+    ),
+    "pt expanded mean": (
+        lambda at: save_pt(at / "x.pt", beside(mean=torch().zeros(1).expand(10**12))),
+        "of shape (1000000000000,) that claims",
+    ),
+    "pt expanded accuracy": (
+        lambda at: save_pt(at / "x.pt", beside(accs_all_exps={"a": torch().zeros(1).expand(10**12)})),
+        "of shape (1000000000000,) that claims",
+    ),
+    "pt sparse": (
+        lambda at: save_pt(at / "x.pt", [pair()[0], torch().eye(3).to_sparse()]),
+        "holds a tensor that is sparse, quantized or of another device: save it dense.",
+    ),
+    "pt lists of lists": (lambda at: save_pt(at / "x.pt", beside(about=lists(60))), "lists of more than 1000000 items"),
+    "pt list in itself": (
+        lambda at: save_pt(at / "x.pt", beside(about=in_itself())),
+        "lists of more than 1000000 items",
+    ),
+    "pt flipped": (lambda at: flipped(save_pt(at / "x.pt", pair())), "(its contents do not go with its checksums)"),
+    "pt claims": (lambda at: claiming(save_pt(at / "x.pt", pair())), "claims to hold more than it can"),
+    "pt pipe": (lambda at: pipe(at / "x.pt"), "is no regular file, as a folder, a pipe or a broken link is none"),
+    "long path": (lambda at: at / ("x" * 300 + ".npz"), "(File name too long): give another."),
+    "npz pipe": (lambda at: pipe(at / "x.npz"), "is no regular file, as a folder, a pipe or a broken link is none"),
+    "text labels": (
+        lambda at: save_npz(at / "x.npz", labels=np.full((6, 3), "a")),
+        "has labels of <U1, but they must be",
+    ),
+    "complex labels": (
+        lambda at: save_npz(at / "x.npz", labels=np.eye(3)[LABEL] * 1j),
+        "has labels of complex128, but they must be numbers",
+    ),
+    "learned text": (
+        lambda at: save_npz(at / "x.npz", **{"hyper/rate": "x"}),
+        "has a learned 'rate' that is no finite number",
+    ),
+    "two of one name": (
+        lambda at: save_npz(at / "x.npz", class_names=["2", "2", "10"]),
+        "has two classes of the name '2': give every class a name of its own.",
+    ),
+    "pipe in a folder": (
+        lambda at: pipe(save_folder(at / "x", ("2", "10", "a_b")) / "2" / "x.png").parents[1],
+        "x.png is named like an image but is a pipe",
+    ),
 }
+
+
+def torch():
+    return pytest.importorskip("torch")
+
+
+def beside(**facts):
+    return {"data": [pair()], **facts}
+
+
+def nan(shape):
+    return torch().full(shape, float("nan"))
+
+
+def lists(depth):
+    """Lists of the same list twice: small in a file, with 2^depth items."""
+    return [] if depth == 0 else [lists(depth - 1)] * 2
+
+
+def in_itself():
+    content = []
+    content.append(content)
+    return content
+
+
+def flipped(path):
+    """Flips a bit of the first image."""
+    content = bytearray(path.read_bytes())
+    content[content.index(np.moveaxis(NORMALISED[0], -1, 0).tobytes())] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def claiming(path):
+    """Makes the first member of a zip file claim 4 GiB."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = b"\xf0\xff\xff\xff"
+    path.write_bytes(content)
+    return path
+
+
+def pipe(path):
+    os.mkfifo(path)
+    return path
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -339,3 +451,10 @@ def test_a_set_that_is_brought_to_other_statistics_cannot_be_decoded_into_the_ol
     train = DATA.train.replace(normalisation=MeanStd((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))
     (condensed,) = foreign.read(run, dataclasses.replace(DATA, train=train))
     assert (condensed.compact, "decoder" in condensed.meta) == ({}, False)
+
+
+@pytest.mark.parametrize("names", [("2", "10", "a/b"), ("a", "a", "b")])
+def test_classes_whose_names_agree_in_order_are_matched_by_position(names, tmp_path):
+    data = dataclasses.replace(DATA, class_names=names)
+    (condensed,) = foreign.read(save_npz(tmp_path / "x.npz", class_names=names), data)
+    chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-6)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import dcjax as dc
+from experiments.pipeline.recipes import recipe
 
 
 def rates(phase, steps_per_epoch):
@@ -59,3 +60,45 @@ def test_a_rate_that_was_not_learned_is_one_sentence(hyper, known):
         dc.InputError, match=rf"at the learned 'rate', but {known} was learned .*: give `hyper`, or .*\.$"
     ):
         dc.dc_recipe().at_learned_rate().rate(hyper)
+
+
+OLDER = {"epochs": 12, "augmentation": "none"}
+UNKNOWN = {  # what a set notes -> what is said to be unknown
+    "augmentation": (OLDER | {"augmentation": "spin"}, "(eval-augment must be one of none, dc_digits, "),
+    "mixing": (OLDER | {"mixing": "stir"}, "(eval-mix must be one of none, cutmix, not 'stir')"),
+    "epochs": (OLDER | {"epochs": "12"}, "(eval-epochs must be of type int, not '12')"),
+    "absurd epochs": (OLDER | {"epochs": 10**18}, "(eval-epochs must be from 0 to below 1000000000, not "),
+    "a list": (OLDER | {"augmentation": ["dsa"]}, "(eval-augment must be one of none, dc_digits, "),
+    "schedule": (OLDER | {"schedule": "mtt"}, "(its schedule is 'mtt', not one of dc, idc)"),
+    "a schedule of another type": (OLDER | {"schedule": {}}, "(its schedule is {}, not one of dc, idc)"),
+    "setting": ({"schedule": "dc", "settings": {"eval_warm_up": 3}}, "(its settings have eval_warm_up)"),
+    "settings": ({"schedule": "dc", "settings": [3]}, "(its settings are [3])"),
+    "a value": ({"settings": {"eval_augment": "spin"}}, "(eval-augment must be one of none, dc_digits, "),
+    "words alone": ({"training": "Adam"}, "(it lacks epochs, augmentation)"),
+    "a text": ("Adam", "(it is 'Adam' instead of facts by name)"),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_a_set_is_not_judged_by_another_recipe_than_it_notes(case):
+    noted, expected = UNKNOWN[case]
+    with pytest.raises(dc.InputError) as caught:
+        recipe("own", {"recipe": noted}, "digits", None)
+    given = str(caught.value)
+    assert given.startswith("The set notes a recipe that this version does not know (")
+    assert expected in given
+    assert given.endswith(": choose --recipes dc,dsa,idc.")
+    assert len(given.splitlines()) == 1
+    assert recipe("dsa", {"recipe": noted}, "digits", 3)[0] == "dsa"
+
+
+@pytest.mark.parametrize("meta", [{}, {"recipe": {}}, {"recipe": {"network": {"width": 3}}}])
+def test_a_set_that_notes_no_recipe_is_judged_by_dc_s(meta):
+    assert recipe("own", meta, "digits", None) == recipe("dc", {}, "digits", None)
+
+
+def test_a_set_is_judged_by_the_recipe_that_it_notes():
+    settings = {"eval_epochs": 12, "eval_augment": "none", "eval_mix": "none"}
+    for noted in (OLDER, {"schedule": "dc", "settings": settings}, {"training": "SGD", **OLDER, "settings": settings}):
+        name, found = recipe("own", {"recipe": noted}, "digits", None)
+        assert (name, sum(phase.epochs for phase in found.phases)) == ("own", 13)  # DC's has one more, as published

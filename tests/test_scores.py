@@ -31,7 +31,17 @@ def test_a_stopped_evaluation_goes_on_with_the_next_student(tmp_path):
     summary = scores.resumed(path, SETTINGS).measure("condensed", evaluation(4, trained))
     assert trained == [0, 1, 2, 3]
     assert (summary["mean"], summary["students"], summary["values"]) == (15, 4, [0, 10, 20, 30])
-    assert json.loads(path.read_text()) == {"settings": SETTINGS, "scores": {"condensed": [0, 0.1, 0.2, 0.3]}}
+    content = json.loads(path.read_text())
+    assert (content["settings"], content["scores"]) == (SETTINGS, {"condensed": [0, 0.1, 0.2, 0.3]})
+
+
+def test_accuracies_that_were_changed_are_measured_again(tmp_path, capsys):
+    path, trained = tmp_path / "scores.json", []
+    scores.resumed(path, SETTINGS).measure("condensed", evaluation(1, trained))
+    path.write_text(path.read_text().replace("0.0", "0.9"))
+    assert scores.resumed(path, SETTINGS).measure("condensed", evaluation(1, trained))["mean"] == 0
+    assert trained == [0, 0]
+    assert "scores.json is damaged: its accuracies are measured again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def assert_two_devices_equal_one(function, *args):
         with across(devices):
             return jax.tree.map(np.asarray, jax.jit(function)(*replicate(args)))
 
-    chex.assert_trees_all_close(on(2), on(1), atol=TOLERANCE)
+    for two, one in zip(jax.tree.leaves(on(2)), jax.tree.leaves(on(1)), strict=True):
+        largest = max(1, np.abs(one).max())  # sums round by a share of their terms, whichever machine adds them
+        np.testing.assert_allclose(two, one, rtol=0, atol=TOLERANCE * largest)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -6,6 +6,7 @@ data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], i
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from dcjax.base import Batch, InputError, Key
 from dcjax.data import sources
 from dcjax.data.folder import folder
+from dcjax.data.resize import check_size
 from dcjax.data.split import Split as Split
 from dcjax.data.split import group_by_class
 from dcjax.normalisation import Fit, MeanStd, channel_statistics
@@ -84,26 +86,32 @@ def load(
         name: `digits` (scikit-learn's, embedded), a TFDS image classification dataset (`mnist`, `cifar10`, ...),
             `folder:PATH` (one subfolder per class, or `train/` and `test/`) or `npz:PATH`.
         data_dir: the folder in which TFDS datasets are prepared; `$TFDS_DATA_DIR` or TFDS's own default when None.
-        image_size: pixels a side that images are cropped and resized to; as they are when None.
+        image_size: pixels a side that images are cropped and resized to, from 4 to 4096; as they are when None.
         normalisation: measures on the training images how all are normalised, such as `dcjax.normalisation.zca()`; when None, the
             papers' mean and deviation of every channel, or measured ones where no paper gives any.
 
     Raises:
         InputError: says in one sentence what is wrong with what was given.
     """
-    if image_size is not None and image_size < 4:
-        raise InputError(f"The image size is in pixels and at least 4, not {image_size}.")
+    check_size(image_size)
+    if not name:
+        raise InputError(
+            f"The dataset has no name: choose {', '.join(NAMES)}, another TFDS name, folder:PATH or npz:PATH."
+        )
     kind, _, path = name.partition(":")
     if kind in ("folder", "npz") and not path:
         raise InputError(f"{name!r} names no path: write {kind}:PATH.")
+    place = os.path.expanduser(
+        path if kind in ("folder", "npz") else name
+    )  # `os.path` takes any text, `Path` has errors for some
     if kind == "folder":
-        arrays = folder(Path(path).expanduser(), image_size)
+        arrays = folder(Path(place), image_size)
     elif kind == "npz":
-        arrays = sources.resize_all(sources.npz(Path(path).expanduser()), image_size)
+        arrays = sources.resize_all(sources.npz(Path(place)), image_size)
     elif name == "digits":
         arrays = sources.resize_all(sources.digits(), image_size)
-    elif Path(name).expanduser().exists() and name not in NAMES:
-        raise InputError(f"{name!r} is a path: write {'folder' if Path(name).expanduser().is_dir() else 'npz'}:{name}.")
+    elif name not in NAMES and os.path.exists(place):
+        raise InputError(f"{name!r} is a path: write {'folder' if os.path.isdir(place) else 'npz'}:{name}.")
     else:
         arrays = sources.tfds(name, data_dir, image_size, NAMES)
     published = PAPER_STATISTICS.get(name)
@@ -133,9 +141,10 @@ def _dataset(name, arrays, fit, published):
         group_by_class(arrays.train_image, arrays.train_label, num_classes),
         group_by_class(arrays.test_image, arrays.test_label, num_classes),
     ]
-    empty = [name for name, count in zip(arrays.class_names, splits[0][1]) if not count]
-    if empty:
-        raise InputError(f"{name} has no training image of class {empty[0]!r}: every class needs at least one.")
+    for part, (_, counts) in zip(("training", "test"), splits):
+        empty = [name for name, count in zip(arrays.class_names, counts) if not count]
+        if empty:
+            raise InputError(f"{name} has no {part} image of class {empty[0]!r}: every class needs at least one.")
     if fit:
         normalisation = fit(arrays.train_image / np.float32(255))
     else:

@@ -1,29 +1,29 @@
 """Reads a folder of images: one subfolder per class, or `train/` and `test/` with one subfolder per class each."""
 
+import os
+import stat
 from pathlib import Path
-
-import numpy as np
 
 from dcjax.base import InputError
 from dcjax.data.cache import cached
-from dcjax.data.resize import resized
+from dcjax.data.pictures import decode_files, fits, shown
 from dcjax.data.sources import Arrays, stratified_split
+from dcjax.files import first_line
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
 def folder(path: Path, image_size: int | None) -> Arrays:
     """Reads, checks and decodes a folder; without `test/`, a seeded part of every class is set aside for testing."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # unlike that of `Path`, it takes any text
         raise InputError(f"There is no folder {path}: give one with a subfolder of images for every class.")
     parts = split_folders(path)
     files = {part: class_files(where) for part, where in parts.items()}
     class_names = tuple(files["train"])
     check_classes(path, files)
-    stamp = [
-        (str(f), f.stat().st_size, f.stat().st_mtime_ns) for part in files.values() for c in part.values() for f in c
-    ]
-    arrays = cached(("folder", str(path.resolve()), image_size, stamp), lambda: decode_files(files, image_size))
+    stamp = [_stamp(f) for part in files.values() for c in part.values() for f in c]
+    identity = ("folder", str(path.resolve()), image_size, stamp)
+    arrays = cached(identity, lambda: decode_files(files, image_size), lambda arrays: fits(arrays, files, image_size))
     if "test" not in files:
         return stratified_split(arrays["train_image"], arrays["train_label"], class_names)
     return Arrays(**arrays, class_names=class_names)
@@ -32,16 +32,64 @@ def folder(path: Path, image_size: int | None) -> Arrays:
 def split_folders(path: Path) -> dict[str, Path]:
     """Tells where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
     train = path / "train"
-    if not (train.is_dir() and any(entry.is_dir() for entry in train.iterdir())):
+    if not (os.path.isdir(train) and any(map(os.path.isdir, _entries(train)))):
         return {"train": path}
-    test = next((path / name for name in ("test", "val", "validation") if (path / name).is_dir()), None)
+    test = next((path / name for name in ("test", "val", "validation") if os.path.isdir(path / name)), None)
     return {"train": train} | ({"test": test} if test else {})
 
 
 def class_files(root: Path) -> dict[str, list[Path]]:
-    """Lists the image files of every class, by its name, both sorted. Hidden folders and files that are no images are passed over."""
-    classes = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return {c.name: sorted(f for f in c.iterdir() if f.suffix.lower() in SUFFIXES) for c in classes}
+    """Lists the image files of every class, by its name, both sorted. Hidden folders and files that are no images are passed over.
+
+    Raises:
+        InputError: a folder cannot be listed, a link leads nowhere, a class has no readable name, or what is named like an image is no
+            file: opening a pipe would block for good.
+    """
+    visible = [entry for entry in _entries(root) if not entry.name.startswith(".")]
+    lost = next((entry for entry in visible if not os.path.exists(entry)), None)
+    if lost:
+        raise InputError(f"{shown(lost)} is {_kind(lost)}: repair or remove it.")
+    classes = [entry for entry in visible if os.path.isdir(entry)]
+    unnamed = next((entry for entry in classes if shown(entry) != str(entry)), None)
+    if unnamed:
+        raise InputError(f"{shown(unnamed)} is named in another encoding than UTF-8: rename it, as it names a class.")
+    files = {c.name: [f for f in _entries(c) if f.suffix.lower() in SUFFIXES] for c in classes}
+    for file in (file for members in files.values() for file in members):
+        kind = _kind(file)
+        if kind != "a file":
+            raise InputError(f"{shown(file)} is named like an image but is {kind}: repair or remove it.")
+    return files
+
+
+def _entries(folder):
+    """Lists what is in a folder, sorted."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"{shown(folder)} cannot be listed ({first_line(error)}): give yourself the right to."
+        ) from None
+
+
+def _kind(file):
+    """Says what is at a path, without opening it."""
+    try:
+        mode = os.stat(file).st_mode
+    except OSError as error:
+        return f"a link that leads nowhere ({first_line(error)})" if os.path.islink(file) else "gone"
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _stamp(file):
+    """Gives what changes when a file does."""
+    try:
+        facts = os.stat(file)
+    except OSError as error:
+        raise InputError(
+            f"{shown(file)} has vanished ({first_line(error)}): leave the images there and try again."
+        ) from None
+    return str(file), facts.st_size, facts.st_mtime_ns
 
 
 def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:
@@ -58,50 +106,3 @@ def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:
         for name, members in classes.items():
             if not members:
                 raise InputError(f"Class {name!r} of {path} ({part}) has no images ({', '.join(sorted(SUFFIXES))}).")
-
-
-def decode_files(files: dict[str, dict[str, list[Path]]], image_size: int | None) -> dict[str, np.ndarray]:
-    """Decodes `SPLIT_image` and `SPLIT_label` of every split."""
-    decoded, first = {}, None
-    for part, classes in files.items():
-        images = []
-        for file in (file for members in classes.values() for file in members):
-            image = _read(file)
-            image = image if image_size is None else resized(image, image_size)
-            first = first or (file, image.shape)
-            _check_same(first, (file, image.shape))
-            images.append(image)
-        decoded[f"{part}_image"] = np.stack(images)
-        decoded[f"{part}_label"] = np.repeat(np.arange(len(classes)), [len(m) for m in classes.values()])
-    return decoded
-
-
-def _read(file):
-    """Reads uint8 [H, W, 1] for a grey file, [H, W, 3] for any other, upright; 16 bits become 8, transparency is dropped."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I;16"):
-                return np.atleast_3d(np.asarray(upright).astype(np.uint16) // 257).astype(np.uint8)
-            if upright.mode in ("I", "F"):
-                raise ValueError(f"its pixels are of mode {upright.mode}, not 8 or 16 bits")
-            kind = "L" if upright.mode in ("1", "L", "LA") else "RGB"
-            return np.atleast_3d(np.asarray(upright.convert(kind)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file} cannot be read as an image ({error}): repair or remove it.") from None
-
-
-def _check_same(first, other):
-    (first_file, first_shape), (file, shape) = first, other
-    kinds = {1: "grey", 3: "colour"}
-    if first_shape[2] != shape[2]:
-        raise InputError(
-            f"{first_file} is {kinds[first_shape[2]]} but {file} is {kinds[shape[2]]}: convert them all to one kind."
-        )
-    if first_shape != shape:
-        sizes = [f"{width}x{height}" for height, width, _ in (first_shape, shape)]
-        raise InputError(
-            f"{first_file} is {sizes[0]} but {file} is {sizes[1]}: give one size for all with --image-size."
-        )

@@ -1,4 +1,4 @@
-"""Reads images from scikit-learn's digits, TFDS, an npz file or arrays. Each reader gives `Arrays`, checked by `check`."""
+"""Reads images from scikit-learn's digits, TFDS, an npz file or arrays. Each reader gives `Arrays`, checked by `dcjax.data.checks`."""
 
 import difflib
 import importlib.util
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dcjax.base import InputError
-from dcjax.data.cache import cached, read_npz
-from dcjax.data.resize import resized
+from dcjax.data.cache import cached
+from dcjax.data.checks import check, class_list
+from dcjax.data.resize import check_memory, resized
+from dcjax.files import read_npz
 
 TEST_FRACTION = 0.2  # of every class, where a source has no test split of its own
 
@@ -53,6 +55,8 @@ def resize_all(arrays: Arrays, size: int | None) -> Arrays:
     """Brings every image to `size` pixels a side, or leaves all as they are when None."""
     if size is None:
         return arrays
+    images = arrays.train_image
+    check_memory(len(images) + len(arrays.test_image), (size, size, images.shape[-1]))
     train, test = (np.stack([resized(i, size) for i in images]) for images in (arrays.train_image, arrays.test_image))
     return arrays._replace(train_image=train, test_image=test)
 
@@ -72,12 +76,11 @@ def npz(path: Path) -> Arrays:
 def from_arrays(train: tuple, test: tuple | None = None, class_names: Any = None) -> Arrays:
     """Checks pairs (images, labels); images are uint8 or float in [0, 1], [T, H, W] or [T, H, W, C]."""
     image, label = check(*train)
-    if class_names is not None and np.ndim(class_names) != 1:
-        raise InputError(f"Class names must be a list, one a class, not {class_names!r}.")
+    named = None if class_names is None else class_list(class_names)
     if label.max() >= len(label):
         raise InputError(f"Labels must count from 0, but {len(label)} images have labels up to {label.max()}.")
-    num_classes = int(label.max()) + 1 if class_names is None else len(class_names)
-    names = tuple(str(n) for n in (range(num_classes) if class_names is None else class_names))
+    names = named or tuple(map(str, range(int(label.max()) + 1)))
+    num_classes = len(names)
     if label.max() >= num_classes:
         raise InputError(f"Labels go up to {label.max()}, but there are {num_classes} class names: name every class.")
     if test is None:
@@ -91,33 +94,32 @@ def from_arrays(train: tuple, test: tuple | None = None, class_names: Any = None
     return Arrays(image, label, test_image, test_label, names)
 
 
-def check(image: Any, label: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Gives uint8 images [T, H, W, C] and int labels [T], or says in one sentence what is wrong."""
-    image, label = np.asarray(image), np.asarray(label)
-    image = image[..., None] if image.ndim == 3 else image
-    if image.ndim != 4 or image.shape[-1] not in (1, 3) or not len(image):
-        raise InputError(f"Images must be [T, H, W] or [T, H, W, C] with 1 or 3 channels, not {image.shape}.")
-    if label.shape != image.shape[:1] or not np.issubdtype(label.dtype, np.integer) or label.min() < 0:
-        raise InputError(
-            f"Labels must be {len(image)} integers from 0, one an image, not {label.dtype} of shape {label.shape}."
-        )
-    if image.dtype != np.uint8:
-        if not np.issubdtype(image.dtype, np.floating) or not np.isfinite(image).all():
-            raise InputError(f"Images must be uint8, or finite floats in [0, 1], not {image.dtype}: convert them.")
-        if image.min() < 0 or image.max() > 1:
-            raise InputError(f"Float images must lie in [0, 1], but go from {image.min():.3g} to {image.max():.3g}.")
-        image = np.round(image * 255).astype(np.uint8)
-    return image, label.astype(np.int64)
-
-
 def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[str, ...]) -> Arrays:
     """Reads any image classification dataset of TFDS, which is prepared first where TensorFlow is there to do it."""
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser().resolve()
-    found = sorted(str(path) for path in (root / name).glob("**/dataset_info.json")) if (root / name).is_dir() else []
+    is_there = os.path.isdir(root / name)  # takes any text
+    found = sorted(str(path) for path in (root / name).glob("**/dataset_info.json")) if is_there else []
     if found:
-        arrays = cached(("tfds", found, image_size), lambda: _decode_tfds(name, root, image_size)._asdict())
+        identity = ("tfds", found, image_size)
+        arrays = cached(
+            identity, lambda: _decode_tfds(name, root, image_size)._asdict(), lambda x: _fits(x, image_size)
+        )
         return Arrays(**{**arrays, "class_names": tuple(str(n) for n in arrays["class_names"])})
     return _decode_tfds(name, root, image_size, known)
+
+
+def _fits(arrays, image_size):
+    """Tells whether arrays by name are `Arrays` of images of that size."""
+    if set(arrays) != set(Arrays._fields):
+        return False
+    pairs = [(arrays[f"{part}_image"], arrays[f"{part}_label"]) for part in ("train", "test")]
+    try:
+        read = from_arrays(*pairs, arrays["class_names"])
+    except InputError:
+        return False
+    kinds = [array.dtype for pair in pairs for array in pair]
+    size = read.train_image.shape[1:3] if image_size is None else (image_size, image_size)
+    return kinds == [np.uint8, np.int64] * 2 and read.train_image.shape[1:3] == size
 
 
 def _decode_tfds(name, root, image_size, known=()):
@@ -155,21 +157,26 @@ def _decode(builder, name, image_size):
 
 
 def _read_source(source, keys, image_size):
-    pairs = [(row[keys[0]], row[keys[1]]) for row in source]
-    images = [image if image_size is None else resized(image, image_size) for image, _ in pairs]
+    images, labels = [], []
+    for row in source:
+        image = row[keys[0]]
+        images.append(image if image_size is None else resized(image, image_size))
+        labels.append(row[keys[1]])
+        if len(images) == 1:
+            check_memory(len(source), images[0].shape)
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise InputError(
             f"Images have several sizes, {sorted(shapes)[:2]} among them: give an image size (--image-size)."
         )
-    return np.stack(images), np.array([label for _, label in pairs])
+    return np.stack(images), np.array(labels)
 
 
 def _tfds_builder(name, root, known):
     import tensorflow_datasets as tfds
 
     names = tfds.list_builders(with_community_datasets=False)
-    if name.split("/")[0].split(":")[0] not in names and not (root / name).is_dir():
+    if name.split("/")[0].split(":")[0] not in names and not os.path.isdir(root / name):
         close = difflib.get_close_matches(name, [*known, *names], 1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise InputError(

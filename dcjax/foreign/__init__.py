@@ -13,6 +13,7 @@
 `write_npz`, `write_png` and `write_pt` make such files. PyTorch is needed for `.pt` files alone.
 """
 
+import os
 from pathlib import Path
 
 import jax
@@ -21,7 +22,7 @@ import numpy as np
 from dcjax.artifact import REQUIRED, Condensed
 from dcjax.base import Batch, InputError
 from dcjax.data import Dataset
-from dcjax.data.cache import read_npz
+from dcjax.files import check_regular, read_npz
 from dcjax.foreign._adopt import adopt, adopt_own
 from dcjax.foreign._names import folder_names as folder_names
 from dcjax.foreign._read import folder, npz, pt
@@ -46,19 +47,18 @@ def read(path: Path, data: Dataset) -> list[Condensed]:
     Raises:
         InputError: says in one sentence what does not fit.
     """
-    path = Path(path).expanduser()
-    if (path / "condensed.npz").is_file():
+    path = Path(os.path.expanduser(path))  # `os.path` takes any text, `Path` has errors for some
+    if os.path.isfile(path / "condensed.npz"):
         return [adopt_own(path / "condensed.npz", data)]
-    if (path / "config.json").is_file():
+    if os.path.isfile(path / "config.json"):
         raise InputError(f"{path} is a run that has no condensed.npz yet: let it finish first.")
-    if path.is_dir():
+    if os.path.isdir(path):
         return [adopt(path, folder(path, data), data)]
     if path.suffix.lower() not in (".npz", ".pt", ".pth"):
         raise InputError(
             f"{path} is no condensed set: give a run directory, a folder of images, an .npz or a .pt file."
         )
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: give the path of a condensed set.")
+    check_regular(path, "a condensed set")
     if path.suffix.lower() != ".npz":
         return [adopt(path, found, data) for found in pt(path, data)]
     arrays = read_npz(path)

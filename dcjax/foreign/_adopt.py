@@ -10,6 +10,7 @@ import numpy as np
 from dcjax.artifact import Condensed, load_condensed
 from dcjax.base import Batch, InputError
 from dcjax.data import Dataset
+from dcjax.data.checks import repeated
 from dcjax.normalisation import MeanStd, is_equal, renormalised
 
 _PIXELS = MeanStd((0.0,), (1.0,))  # of images that are not normalised
@@ -54,9 +55,13 @@ def adopt(path: Path, found: Found, data: Dataset) -> Condensed:
     names = found.class_names or data.class_names
     order = _class_order(path, names, data)
     label = _probabilities(path, found.label, len(found.image), data)[:, order]
-    image = np.asarray(renormalised(found.image, found.normalisation, data.train.normalisation), np.float32)
+    with np.errstate(all="ignore"):  # what comes of it is named below
+        image = np.asarray(renormalised(found.image, found.normalisation, data.train.normalisation), np.float32)
     if not np.isfinite(image).all():
         raise InputError(f"{path} has pixels that are not finite numbers: make it again.")
+    odd = [name for name, x in found.hyper.items() if x.dtype.kind not in "fiu" or not np.isfinite(x).all()]
+    if odd:
+        raise InputError(f"{path} has a learned {odd[0]!r} that is no finite number: make it again.")
     absent = [name for name, weight in zip(data.class_names, label.sum(0)) if not weight]
     if absent:
         raise InputError(f"{path} has no image of class {absent[0]!r}: {data.name} has {data.num_classes} classes.")
@@ -79,6 +84,8 @@ def _probabilities(path, label, count, data):
             f"{path} has labels of {label.dtype}, {label.shape}, but {count} images of {data.name} need integers ({count},) or "
             f"probabilities ({count}, {classes})."
         )
+    if label.dtype.kind not in "fiub":
+        raise InputError(f"{path} has labels of {label.dtype}, but they must be numbers.")
     label = label.astype(np.float32)
     if not ((label >= 0).all() and np.allclose(label.sum(1), 1, atol=1e-3)):
         raise InputError(
@@ -98,6 +105,11 @@ def _check_shape(path, image, data):
 
 def _class_order(path, names, data):
     """Tells where each of the dataset's classes stands among `names`."""
+    if tuple(names) == tuple(data.class_names):
+        return np.arange(len(names))
+    twice = repeated(names)
+    if twice is not None:
+        raise InputError(f"{path} has two classes of the name {twice!r}: give every class a name of its own.")
     if sorted(names) != sorted(data.class_names):
         raise other_classes(path, names, data)
     return np.array([names.index(name) for name in data.class_names])

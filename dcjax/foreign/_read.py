@@ -1,7 +1,5 @@
 """Reads other people's formats; each reader gives what it found, not yet compared with a dataset."""
 
-import codecs
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,9 +7,12 @@ import numpy as np
 
 from dcjax.base import InputError
 from dcjax.data import PAPER_STATISTICS, Dataset
-from dcjax.data.folder import check_classes, class_files, decode_files, split_folders
+from dcjax.data.folder import check_classes, class_files, split_folders
+from dcjax.data.pictures import decode_files
+from dcjax.files import first_line
 from dcjax.foreign._adopt import Found, other_classes
 from dcjax.foreign._names import folder_names
+from dcjax.foreign._torch import as_array, is_tensor, load
 from dcjax.foreign._write import PLAIN
 from dcjax.normalisation import MeanStd
 
@@ -52,7 +53,7 @@ def folder(path: Path, data: Dataset) -> Found:
 
 def pt(path: Path, data: Dataset) -> list[Found]:
     """Reads PyTorch tensors as published; one set for every experiment in the file."""
-    content = _load_torch(path)
+    content = load(path)
     facts = content if isinstance(content, dict) else {}
     pairs = facts.get("data", content)
     pairs = [pairs] if _is_pair(pairs) else pairs
@@ -62,20 +63,15 @@ def pt(path: Path, data: Dataset) -> list[Found]:
             "[T, C, H, W] of floats and [T]."
         )
     try:
-        published = dict(zip(("mean", "std"), PAPER_STATISTICS.get(data.name, (data.mean, data.std))))
-        statistics = [np.array(facts.get(name, value), np.float32).ravel() for name, value in published.items()]
-        if {len(data.mean)} != {x.size for x in statistics}:
-            raise ValueError(f"mean and std need {len(data.mean)} numbers")
-        normalisation = MeanStd(*(tuple(map(float, x)) for x in statistics))
+        normalisation = _statistics(facts, data)
         accuracies = {str(n): [float(v) for v in values] for n, values in facts.get("accs_all_exps", {}).items()}
-        labels = [_numpy(facts.get("soft_labels", label)) for _, label in pairs]
-        images = [np.moveaxis(_numpy(image), 1, -1) for image, _ in pairs]
+        labels = [as_array(facts.get("soft_labels", label)) for _, label in pairs]
+        images = [np.moveaxis(as_array(image), 1, -1) for image, _ in pairs]
         names = _names(facts.get("class_names"))
         learned = facts.get("about", {}).get("learned", {})
         hyper = {str(name): np.asarray(value, np.float32) for name, value in learned.items()}
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} has something beside its images that does not fit ({reason}).") from None
+    except Exception as error:  # whatever comes of other things in their places
+        raise InputError(f"{path} has something beside its images that does not fit ({first_line(error)}).") from None
     notes = [{"experiment": i, "accuracies": accuracies} for i in range(len(pairs))]
     return [Found(image, label, normalisation, names, note, hyper) for image, label, note in zip(images, labels, notes)]
 
@@ -84,34 +80,22 @@ def _is_pair(content):
     return (
         isinstance(content, list | tuple)
         and len(content) == 2
-        and all(hasattr(x, "is_floating_point") for x in content)
+        and all(map(is_tensor, content))
         and content[0].is_floating_point()
         and content[0].ndim == 4
     )
 
 
-def _numpy(tensor):
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
-def _load_torch(path):
-    """Loads tensors and numbers; nothing else in a file is made into an object."""
-    try:
-        import torch
-    except ImportError:
-        raise InputError(f"{path} can only be read with PyTorch: pip install torch.") from None
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64")}
-    modules = ("numpy.core.multiarray", "numpy._core.multiarray")  # NumPy 1 and 2
-    allowed = [np.dtype, codecs.encode, *kinds, *((scalar, f"{module}.scalar") for module in modules)]
-    try:
-        with torch.serialization.safe_globals(allowed):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever PyTorch raises for a file that is no file of its own
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it asks for {name[1]}" if name else type(error).__name__
-        raise InputError(f"{path} is damaged, or holds more than tensors and numbers ({reason}).") from None
+def _statistics(facts, data):
+    """Gives the normalisation that a file says its images are in, or the published one of the dataset."""
+    published = dict(zip(("mean", "std"), PAPER_STATISTICS.get(data.name, (data.mean, data.std))))
+    values = [facts.get(name, value) for name, value in published.items()]
+    mean, std = (np.array(as_array(x) if is_tensor(x) else [float(v) for v in x], np.float32).ravel() for x in values)
+    if {len(data.mean)} != {mean.size, std.size}:
+        raise ValueError(f"mean and std need {len(data.mean)} numbers")
+    if not (np.isfinite([mean, std]).all() and (std > 0).all()):
+        raise ValueError("mean and std must be finite, and std positive")
+    return MeanStd(*(tuple(map(float, x)) for x in (mean, std)))
 
 
 def _names(values: Iterable | None):

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 import dcjax as dc
+from dcjax import files
 from dcjax.checkpoint import Checkpoints
 from experiments.pipeline import older, show
 from experiments.pipeline.endings import Diverged
@@ -15,7 +16,7 @@ from experiments.pipeline.pretrain import Pretraining
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.score import evaluate_if_due
 from experiments.pipeline.stop import StopRequest
-from experiments.settings.saved import dump
+from experiments.settings import saved
 
 _RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that say what a row is
 
@@ -23,8 +24,8 @@ _RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that
 def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest) -> Made:
     """Runs all outer iterations, from the newest checkpoint if there is one."""
     settings, total = job.settings, job.settings.iterations
-    start, state, source = _start(job, checkpoints, Pretraining(job, stop))
-    directory.write_json("config.json", dump(settings))  # not before: a run that cannot go on is left as it was
+    start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop))
+    directory.write_json("config.json", saved.dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
     step, compile_seconds = _compiled(job, state, source(start))
     stop.check()
@@ -35,20 +36,21 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
             state, metrics = step(job.keys.step, state, source(t - 1), np.int32(t - 1))
             values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
             _check_finite(values["loss"], values["loss"], t, checkpoints)
+            checkpoints.check()
             directory.log(iteration=t, **values, seconds=round(time.perf_counter() - began, 4))
             advance(f"loss {values['loss']:.4g}")
             stopping = stop.requested  # read once, so that a run stops only where it was saved
             if stopping or t % settings.checkpoint_every == 0 or t == total or t in settings.eval_at:
                 _check_finite(values["loss"], state.learned, t, checkpoints)
-                checkpoints.save(t, state, dump(settings))
+                checkpoints.save(t, state, saved.dump(settings))
             if stopping:
                 stop.check()
     evaluate_if_due(job, directory, state.learned, total, stop)
     checkpoints.wait()
-    return Made(state.learned, _facts(directory, compile_seconds))
+    return Made(state.learned, _facts(directory, total, compile_seconds))
 
 
-def _start(job, checkpoints, pretrain):
+def _start(job, directory, checkpoints, pretrain):
     """Gives the iterations done and the state, of the newest checkpoint or the beginning, and iteration -> what its steps draw from."""
     done = checkpoints.latest or 0
     if done > job.settings.iterations:
@@ -56,8 +58,44 @@ def _start(job, checkpoints, pretrain):
     sources = job.sources(pretrain)
     state = jax.jit(job.initial_state)(sources(job.first_draw, 0))
     if done:
-        state = older.restored(checkpoints, state, job.settings)
+        done, state = _restored(job, directory, checkpoints, state)
+    elif job.settings.resume:
+        _check_lost(directory, checkpoints)
     return done, state, functools.partial(sources, job.draw)
+
+
+def _restored(job, directory, checkpoints, like):
+    """Restores the newest whole checkpoint, which must have been made with the settings of the run."""
+    found = older.restored(checkpoints, like, job.settings)
+    for iteration, reason in found.damaged.items():
+        show.say(
+            f"The checkpoint of iteration {iteration} is damaged ({reason}): the run goes on from iteration {found.iteration}."
+        )
+    place, advice = (
+        checkpoints.directory / str(found.iteration) / "config",
+        "resume the run with the version that made it",
+    )
+    try:
+        saved.check_resumable(job.settings, saved.restored(found.config, place, advice))
+    except dc.InputError as error:
+        raise dc.InputError(
+            f"{directory.path / 'config.json'} does not go with the checkpoint of iteration {found.iteration} ({str(error).rstrip('.')}): "
+            f"{saved.remedy(directory.path, 'restore it')}."
+        ) from None
+    return found.iteration, found.state
+
+
+def _check_lost(directory, checkpoints):
+    """Says that a run begins again, and refuses to where its log shows that its checkpoints were there once."""
+    reached = max((row["iteration"] for row in directory.history()), default=0)
+    config = files.read_json(directory.path / "config.json", "start the run again in another --workdir")
+    due = [t for t in range(1, reached) if t % config.get("checkpoint_every", 10) == 0]
+    if len(due) > 1:  # the last may have been under way when the run was stopped, the one before it was finished
+        raise dc.InputError(
+            f"The run had reached iteration {reached}, but there is no checkpoint in {checkpoints.directory}: put them back, or start "
+            "the run again in another --workdir."
+        )
+    show.say("Nothing was saved before the run was stopped: it begins again with its first iteration.")
 
 
 def _compiled(job, state, source):
@@ -79,13 +117,13 @@ def _check_metrics(metrics):
         )
 
 
-def _facts(directory, compile_seconds):
-    seconds = [row["seconds"] for row in directory.history() if "loss" in row]
-    return {
-        "compile_seconds": round(compile_seconds, 1),
-        "condense_seconds": round(sum(seconds), 1),
-        "seconds_per_iteration": round(float(np.median(seconds)), 4),
-    }
+def _facts(directory, iterations, compile_seconds):
+    """Gives the times of a run, as far as its log is whole."""
+    facts = {"compile_seconds": round(compile_seconds, 1)}
+    seconds = [row["seconds"] for row in directory.history() if "seconds" in row]
+    if not directory.unlogged(iterations):
+        facts["condense_seconds"] = round(sum(seconds), 1)
+    return facts | ({"seconds_per_iteration": round(float(np.median(seconds)), 4)} if seconds else {})
 
 
 def _check_finite(loss, values, iteration, checkpoints):

@@ -24,9 +24,9 @@ def exit_code(command: Callable[[list[str]], None], argv: list[str]) -> int:
     """Runs a command and gives its exit code; an early end prints one sentence and has a code of its own."""
     try:
         command(argv)
-    except (InputError, Diverged) as error:
+    except (InputError, Diverged, OSError) as error:  # of the last kind: a disk that is full, above all
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return 1 if isinstance(error, Diverged) else 2
     except Stopped as stopped:
         print(f"Stopped by {stopped}. {stopped.advice}", file=sys.stderr)
         return stopped.exit_code

@@ -21,11 +21,17 @@ from experiments.settings.settings import Settings
 
 
 def execute(settings: Settings, stop: StopRequest) -> None:
-    """Makes a set, or goes on making it, evaluates it, and leaves everything in the run directory."""
+    """Makes a set, or goes on making it, evaluates it, and leaves everything in the run directory, which it holds meanwhile."""
+    processes.on_first(lambda: rundir.check(settings))
     data = load_data(settings).replicated()
     stop.check()
     job = prepare(settings, data)
-    directory = rundir.RunDirectory(settings.workdir)
+    with rundir.held(settings):  # not before: a mistake leaves no directory behind
+        _execute(job, data, stop)
+
+
+def _execute(job, data, stop):
+    settings, directory = job.settings, rundir.RunDirectory(job.settings.workdir)
     _check_alike(settings, data, directory)
     processes.on_first(lambda: rundir.open_run(directory, settings, data))
     stop.advice = f"Continue with: {invoked('run')} --resume --workdir {shlex.quote(settings.workdir)}"
@@ -60,7 +66,22 @@ def _make(job: Job, directory: rundir.RunDirectory, stop: StopRequest) -> Made:
         with Checkpoints(directory.checkpoints) as checkpoints:
             return condense(job, directory, checkpoints, stop)
     directory.write_json("config.json", dump(job.settings))
-    chosen = directory.path / "condensed.npz"
-    if job.settings.resume and chosen.is_file():
-        return Made(Learned({"image": dc.load_condensed(chosen).compact["image"]}, ()), {})
+    learned = _chosen_before(directory.path / "condensed.npz", job.settings) if job.settings.resume else None
+    if learned is not None:
+        return Made(learned, {})
     return Made(None, {}) if job.settings.about.takes_all else select(job, stop)
+
+
+def _chosen_before(path, settings):
+    """Gives the images that a run chose before it was stopped; None if it did not, or if others stand in their file."""
+    if not path.exists():
+        return None
+    try:
+        found = dc.load_condensed(path)
+        if all(found.meta.get(name) == getattr(settings, name) for name in ("method", "dataset", "ipc", "seed")):
+            return Learned({"image": found.compact["image"]}, ())
+        reason = f"{path} is of another run"
+    except (dc.InputError, KeyError) as error:
+        reason = str(error).rstrip(".")
+    show.say(f"{reason}, so the images are chosen again.")
+    return None

@@ -8,6 +8,8 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from dcjax.files import writing
+
 
 def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max_columns: int = 20) -> None:
     """Draws pixel-space images [K, M, H, W, C], a row per class and a column per image; values outside [0, 1] are clipped.
@@ -28,8 +30,7 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    _save(figure, path, 150)
 
 
 def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str, dict]) -> None:
@@ -57,5 +58,10 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
     right.set(xlabel="iteration", ylabel="test accuracy (%)", xlim=(0, 1.05 * iterations))
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    _save(figure, path, 120)
+
+
+def _save(figure, path, dpi):
+    with writing(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, format="png")
     plt.close(figure)

@@ -1,31 +1,37 @@
 """Restores checkpoints, also those of versions before 0.2, whose states held the same arrays in another structure."""
 
+import contextlib
 from typing import Any
 
 import jax
 
 import dcjax as dc
-from dcjax.checkpoint import Checkpoints
+from dcjax.checkpoint import Checkpoints, Restored
 from dcjax.trajectories import Progress
 from experiments.pipeline.show import say
 from experiments.settings.settings import Settings
 
 
-def restored(checkpoints: Checkpoints, like: dc.CondenserState, settings: Settings) -> dc.CondenserState:
-    """Restores the newest state, in the structure, types and placement of `like`.
+def restored(checkpoints: Checkpoints, like: dc.CondenserState, settings: Settings) -> Restored:
+    """Restores the newest whole state, in the structure, types and placement of `like`.
 
     Raises:
-        InputError: the checkpoint is corrupt, or of another method.
+        InputError: no checkpoint is whole, or they are of another method.
     """
-    try:
-        return checkpoints.restore(like)
-    except dc.InputError:
+
+    def arrange(fill, like):
         try:
-            older = checkpoints.restore(_as_before(like))
-        except (dc.InputError, KeyError):
-            older = None
-        if older is None:
-            raise
+            return fill(like)
+        except Exception as error:  # Orbax has many for another structure
+            with contextlib.suppress(Exception):
+                return _as_now(like, fill(_as_before(like)), settings)
+            raise error
+
+    return checkpoints.restore(like, arrange)
+
+
+def _as_now(like, older, settings):
+    """Arranges the values of an earlier version's state as `like` is."""
     if settings.values().get("pool"):
         say(
             "This run was begun by an earlier version, which picked the networks of its pool otherwise: it goes on, but not bit for bit."

@@ -66,11 +66,18 @@ class Pretraining:
                     self._stop.check()
             return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
 
-        arrays = cached((*what, self._job.data.fingerprint(), jax.__version__, epochs, *self._made_by()), train)
+        expected, structure = jax.tree.flatten(jax.eval_shape(init, init_key, data))
+
+        def fits(arrays):
+            kinds = {name: (array.shape, array.dtype) for name, array in arrays.items()}
+            return kinds == {str(i): (leaf.shape, leaf.dtype) for i, leaf in enumerate(expected)}
+
+        identity = (*what, self._job.data.fingerprint(), jax.__version__, epochs, *self._made_by())
+        arrays = cached(identity, train, fits)
         leaves = [arrays[str(i)] for i in range(len(arrays))]
         if not all(np.isfinite(leaf).all() for leaf in leaves):
             raise Diverged("A network diverged while it was trained on the whole training set: take another --network.")
-        return jax.tree.unflatten(jax.tree.structure(jax.eval_shape(init, init_key, data)), leaves)
+        return jax.tree.unflatten(structure, leaves)
 
     def _made_by(self):
         settings = self._job.settings

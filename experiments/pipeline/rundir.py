@@ -1,95 +1,144 @@
 """Reads and writes the run directory: what a run leaves behind, and what it needs to go on."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from dcjax import InputError
+from dcjax import InputError, files
 from dcjax.data import Dataset
-from experiments.pipeline.processes import is_first
+from experiments.pipeline import lock
+from experiments.pipeline.processes import is_first, on_first
+from experiments.pipeline.show import say
 from experiments.settings import saved
 from experiments.settings.settings import Settings
+
+FILES = (
+    "config.json",
+    "data.json",
+    "metrics.jsonl",
+    "scores.json",
+    "condensed.npz",
+    "condensed.png",
+    "curves.png",
+    "result.json",
+)
 
 
 class RunDirectory:
     """A run directory, which the first of several processes alone writes and all may read.
 
-    Holds `config.json`, `data.json`, `metrics.jsonl`, `scores.json`, `checkpoints/`, `condensed.npz`, two pictures
-    and `result.json`.
+    Holds `FILES`, `checkpoints/`, and two hidden files by which a command keeps the directory for itself.
     """
 
     def __init__(self, path: str):
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
-        self._metrics = self.path / "metrics.jsonl"
+        self.metrics = self.path / "metrics.jsonl"
 
     def checkpoint_names(self) -> list[str]:
         """Names the iterations that a resumed run could start from."""
         return sorted(path.name for path in self.checkpoints.glob("*") if path.name.isdigit())
 
     def log(self, **metrics: float) -> None:
-        if not is_first():
-            return
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
+        if is_first():
+            files.append_text(self.metrics, json.dumps(metrics) + "\n")
 
     def history(self) -> list[dict]:
-        """Gives everything logged so far; a last line cut short by a kill is left out."""
-        if not self._metrics.exists():
+        """Gives everything logged so far. Lines that are no rows, as a kill or damage may leave, are left out."""
+        if not self.metrics.exists():
             return []
-        rows = []
-        for line in self._metrics.read_text().splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
+        lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [row for row in map(_row, lines) if row]
 
     def rewind(self, iteration: int) -> None:
-        """Removes what was logged after `iteration`, since a resumed run logs it again."""
+        """Removes what was logged after `iteration`, since a resumed run logs it again, and tells what is lacking before."""
         rows = [row for row in self.history() if row["iteration"] <= iteration]
-        write_text(self._metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        lacking = len(self.unlogged(iteration))
+        if lacking:
+            say(
+                f"{self.metrics} is damaged: {lacking} of {iteration} iterations are not in it, so the curves and the times of the "
+                "run will lack them; the images do not depend on it."
+            )
+
+    def unlogged(self, iterations: int) -> set[int]:
+        """Gives the iterations up to `iterations` that have no loss in the log."""
+        return {*range(1, iterations + 1)} - {row["iteration"] for row in self.history() if "loss" in row}
 
     def write_json(self, name: str, content: dict) -> None:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
 
+def _row(line):
+    """Reads one row of the log: numbers by name, the iteration among them; gives None if it is none."""
+    try:
+        row = json.loads(line)
+        is_row = type(row["iteration"]) is int and all(type(value) in (int, float) for value in row.values())
+        return row if is_row else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all, in the first process alone."""
-    if not is_first():
-        return
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    if is_first():
+        files.write_text(path, text)
 
 
 def check(settings: Settings) -> None:
-    """Refuses to overwrite a directory, and to resume a run that is not there."""
+    """Refuses to overwrite a directory, to resume a run that is not there, and to go on among files that are none."""
     path = Path(settings.workdir)
-    noted = path / "config.json"
     if path.is_file():
         raise InputError(f"{path} is a file: give another --workdir.")
-    if settings.resume and not noted.is_file():
-        raise InputError(f"There is no run to resume in {path}: give its --workdir, or leave --resume out.")
-    if not settings.resume and path.is_dir() and any(path.iterdir()):
+    if settings.resume and not (path / "config.json").exists():
+        raise InputError(f"There is no run to resume in {path}: {saved.remedy(path, 'leave --resume out')}.")
+    if not settings.resume and path.is_dir() and any(not _is_leftover(entry) for entry in path.iterdir()):
         raise InputError(f"{path} is not empty: give --resume to continue a run that is there, or another --workdir.")
+    odd = [name for name in FILES if (path / name).exists() and not (path / name).is_file()]
+    if odd:
+        raise InputError(f"{path / odd[0]} is no regular file: move it away.")
+    checkpoints = path / "checkpoints"
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise InputError(f"{checkpoints} is no directory of checkpoints: move it away.")
+
+
+@contextlib.contextmanager
+def held(settings: Settings) -> Iterator[None]:
+    """Keeps the run directory for this run, and refuses one that another run holds or `check` does not like."""
+    with contextlib.ExitStack() as stack:
+        on_first(lambda: _hold(settings, stack))
+        yield
+
+
+def _hold(settings, stack):
+    check(settings)  # before the directory is made
+    path = Path(settings.workdir)
+    stack.enter_context(lock.held(path))
+    check(settings)  # again, as no other run can change anything now
+    for entry in filter(_is_leftover, path.iterdir()):
+        if entry.name not in lock.FILES:
+            entry.unlink()
+
+
+def _is_leftover(entry):
+    """Tells whether a file in a run directory is no part of a run: a lock, or a file that a kill left half-written."""
+    return entry.name in lock.FILES or (entry.suffix == ".tmp" and entry.name.startswith((*FILES, *lock.FILES)))
 
 
 def open_run(run: RunDirectory, settings: Settings, data: Dataset) -> None:
-    """Makes the directory of a new run, or refuses to resume one on other data than it was started on."""
+    """Notes what a new run is made with, or refuses to resume one on other data than it was started on."""
     seen = {"dataset": settings.dataset, "training_images": sum(data.train.counts), "sha256": data.fingerprint()}
     noted = run.path / "data.json"
-    if settings.resume and noted.is_file():
-        before = json.loads(noted.read_text())
+    if settings.resume and noted.exists():
+        remedy = "remove it, if the data are certainly those that the run was started on"
+        before = files.read_json(noted, remedy)
         if before != seen:
             raise InputError(
-                f"This run was started on other training data ({before['training_images']} images then, "
+                f"This run was started on other training data ({before.get('training_images')} images then, "
                 f"{seen['training_images']} now, or other contents): resume it with the earlier data."
             )
         return
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-        if not settings.resume:
-            run.write_json("config.json", saved.dump(settings))
-        run.write_json("data.json", seen)
-    except OSError as error:
-        raise InputError(f"{run.path} cannot be written ({error.strerror}): give another --workdir.") from None
+    if not settings.resume:
+        run.write_json("config.json", saved.dump(settings))
+    run.write_json("data.json", seen)

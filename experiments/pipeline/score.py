@@ -67,7 +67,7 @@ def _evaluation(job, learned, stage, stop, finished, note):
         title=f"evaluating {stage.name:9}",
         recipe=job.method.recipe,
         hyper=learned.hyper if learned else (),
-        finished=finished,
+        finished=finished[: stage.students],
         note=note,
         check=stop.check,
     )

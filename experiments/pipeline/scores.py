@@ -1,6 +1,8 @@
 """Stores accuracies student by student in one JSON file, so that a stopped evaluation goes on with the next student."""
 
+import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcjax import InputError
+from dcjax import InputError, files
 from experiments.pipeline import show
 from experiments.pipeline.rundir import write_text
 
@@ -41,12 +43,15 @@ class ScoreStore:
         return show.summary(scores)
 
     def write(self) -> None:
-        write_text(self.path, json.dumps(self.content, indent=2) + "\n")
+        content = {name: value for name, value in self.content.items() if name != "sha256"}
+        write_text(self.path, json.dumps({**content, "sha256": _digest(content)}, indent=2) + "\n")
 
 
 def resumed(path: Path, settings: dict) -> ScoreStore:
     """Opens a run's own store; accuracies under other settings, which a resumed run may have, are measured anew."""
     content = _read(path)
+    if content is None and path.exists():
+        show.say(f"{path} is damaged: its accuracies are measured again.")
     is_same = content is not None and settings.items() <= content["settings"].items()  # earlier versions noted more
     return ScoreStore(path, settings, content if is_same else None)
 
@@ -70,9 +75,18 @@ def opened(path: Path, settings: dict) -> ScoreStore:
 
 
 def _read(path):
-    """Reads a file of accuracies; gives None if it is none."""
+    """Reads a file of accuracies; gives None if it is none, or not as it was written."""
     try:
-        content = json.loads(path.read_text())
-        return content if isinstance(content["scores"], dict) and isinstance(content["settings"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        content = files.read_json(path, "remove it")
+        scores = [score for case in content["scores"].values() for score in case]
+        is_right = isinstance(content["settings"], dict) and all(
+            math.isnan(score) or 0 <= score <= 1 for score in scores
+        )
+    except (InputError, KeyError, TypeError, AttributeError):
         return None
+    noted = content.pop("sha256", None)  # earlier versions noted none
+    return content if is_right and noted in (None, _digest(content)) else None
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -4,6 +4,7 @@ import signal
 import sys
 from types import FrameType
 
+from dcjax.files import WriteError
 from experiments.pipeline.endings import Stopped
 from experiments.pipeline.processes import any_of
 
@@ -21,7 +22,9 @@ class StopRequest:
             self._previous[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, *_: object) -> None:
+        if isinstance(error, WriteError):
+            error.args = (f"{error} {self.advice}",)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

@@ -106,7 +106,10 @@ def _run(path):
 
 def _history(path):
     try:
-        return [row for row in RunDirectory(str(path)).history() if isinstance(row, dict)]
+        run = RunDirectory(str(path))
+        if run.metrics.exists():
+            run.metrics.read_text(encoding="utf-8")  # a run goes on without what is damaged, but a report names it
+        return run.history()
     except (OSError, ValueError) as error:
         raise InputError(f"{path / 'metrics.jsonl'} is damaged ({error}): remove it.") from None
 

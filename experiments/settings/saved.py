@@ -1,10 +1,9 @@
 """Saves and loads settings as one flat JSON object, whatever parts they are of."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from dcjax import InputError
+from dcjax import InputError, files
 from experiments.parts import AXES
 from experiments.parts.part import known_settings
 from experiments.parts.values import Mark, flag
@@ -23,26 +22,37 @@ def dump(settings: Settings) -> dict[str, Any]:
 
 def load(path: Path) -> Settings:
     """Reads saved settings, also those of an older version: a setting that they lack is the method's own."""
-    try:
-        fields = json.loads(path.read_text())
-        return _read(path, {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is damaged ({error}): start the run again in another --workdir.") from None
+    advice = remedy(path.parent, "start the run again in another --workdir")
+    return restored(files.read_json(path, advice), path, advice)
 
 
-def _read(path, fields):
-    lacking = [name for name in ("method", "dataset", "ipc") if name not in fields]
-    if lacking:
-        raise InputError(
-            f"{path} lacks {', '.join(lacking)}, which every run has: start it again in another --workdir."
-        )
+def restored(fields: dict[str, Any], path: Path, advice: str) -> Settings:
+    """Makes settings of what `dump` gave, which was read from `path`; `advice` says what to do if they cannot be used."""
     unknown = [name for name in fields if name not in known_settings() | set(AXES)]
     if unknown:
         raise InputError(
-            f"{path} has settings that this version does not know ({', '.join(unknown)}): resume the run with the version that made it."
+            f"{path} has settings that this version does not know ({', '.join(unknown)}): resume the run with the version that made it, "
+            f"or {advice}."
         )
+    try:
+        return _completed({name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} cannot be used ({str(error).rstrip('.')}): {advice}.") from None
+
+
+def remedy(run: Path, otherwise: str) -> str:
+    """Says how to get back the `config.json` of a run: from its newest checkpoint, which holds it too; or else says `otherwise`."""
+    kept = [path for path in run.glob("checkpoints/*/config/metadata") if path.parts[-3].isdigit()]
+    if not kept:
+        return otherwise
+    newest = max(kept, key=lambda path: int(path.parts[-3]))
+    return f"copy {newest} to {run / 'config.json'}"
+
+
+def _completed(fields):
+    lacking = [name for name in ("method", "dataset", "ipc") if name not in fields]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}, which every run has")
     network = {name: fields[name] for name in ("network",) if name in fields}
     return resolve({**paper_values(fields["method"], fields["dataset"], fields["ipc"], network), **fields})
 
