@@ -183,9 +183,9 @@ def append_text(path: Path, text: str) -> None:
         raise write_error(path, error) from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: object, most: int = 160) -> str:
     """Gives the first line of what an error says, or its name; of the operating system's, what it says without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
+    return lines[0][:most] if lines else type(error).__name__

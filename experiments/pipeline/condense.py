@@ -27,7 +27,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop))
     directory.write_json("config.json", saved.dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
-    step, compile_seconds = _compiled(job, state, source(start))
+    step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, 0.0)
     stop.check()
     with show.progress("condensing", total, start) as advance:
         for t in range(start + 1, total + 1):

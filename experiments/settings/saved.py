@@ -31,13 +31,14 @@ def restored(fields: dict[str, Any], path: Path, advice: str) -> Settings:
     unknown = [name for name in fields if name not in known_settings() | set(AXES)]
     if unknown:
         raise InputError(
-            f"{path} has settings that this version does not know ({', '.join(unknown)}): resume the run with the version that made it, "
+            f"{path} has settings that this version does not know ({files.first_line(', '.join(unknown))}): resume the run with the version that made it, "
             f"or {advice}."
         )
     try:
         return _completed({name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} cannot be used ({str(error).rstrip('.')}): {advice}.") from None
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error).rstrip(".")
+        raise InputError(f"{path} cannot be used ({files.first_line(reason, 300)}): {advice}.") from None
 
 
 def remedy(run: Path, otherwise: str) -> str:
