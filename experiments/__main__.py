@@ -3,7 +3,8 @@
 import importlib
 import sys
 
-from experiments.settings.flags import nearest
+from experiments.pipeline.endings import exit_code
+from experiments.settings.words import nearest
 
 COMMANDS = {
     "run": "condenses a dataset, or chooses real images, and says what they are worth",
@@ -18,8 +19,7 @@ def main() -> int:
     """Runs the command that the first word names with the words after it, and gives its exit code."""
     name, *words = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h"):
-        print("usage: dcjax COMMAND ...; COMMAND --help lists its flags", *map(": ".join, COMMANDS.items()), sep="\n  ")
-        return 0
+        return exit_code(_help, words)
     if name not in COMMANDS:
         print(
             f"error: There is no command {name!r}: choose {', '.join(COMMANDS)}.{nearest(name, [*COMMANDS])}",
@@ -28,6 +28,11 @@ def main() -> int:
         return 2
     module = importlib.import_module("experiments.report.__main__" if name == "report" else f"experiments.{name}")
     return module.main(words)
+
+
+def _help(words: list[str]) -> None:
+    del words
+    print("usage: dcjax COMMAND ...; COMMAND --help lists its flags", *map(": ".join, COMMANDS.items()), sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -15,19 +15,21 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from dcjax import InputError
 from experiments.methods import METHODS
 from experiments.parts import AXES
-from experiments.parts.values import flag
+from experiments.parts.values import MOST, at_least, at_most, below, check_ranges, flag
 from experiments.pipeline import grid
 from experiments.pipeline.endings import exit_code
+from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.passes import equal_passes
 from experiments.run import run
-from experiments.settings.flags import known_flags, nearest, read, words_of
-from experiments.settings.parse import chosen_members, parse
+from experiments.settings.flags import known_flags, read, words_of
+from experiments.settings.parse import chosen_members, parse, safe_name
 from experiments.settings.settings import Settings, paper_settings
+from experiments.settings.words import nearest
 
 _AXES = ("parameterization", "objective", "trajectory")
 _UNEQUAL = ("inner_epochs", "warm_up_epochs")  # flags that would train the networks of some cells for longer
@@ -41,9 +43,9 @@ class Compared:
     """Data set to condense, named as for experiments.run."""
     methods: tuple[str, ...] = (*METHODS,)
     """Methods to run (--method of experiments.run), separated by commas."""
-    ipc: tuple[int, ...] = (1, 10)
+    ipc: Annotated[tuple[int, ...], at_least(1), at_most(MOST)] = (1, 10)
     """Images per class; every set may take the bytes of so many."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: Annotated[tuple[int, ...], below(2**32)] = (0, 1, 2)
     """Seeds; every method makes one set with each."""
     parameterizations: tuple[str, ...] = ()
     """Parameterizations to try in place of each method's own."""
@@ -53,7 +55,7 @@ class Compared:
     """Trajectories to try in place of each method's own; networks train for as many steps on condensed as on real images."""
     judge: str = "dc"
     """Method whose evaluation judges all sets."""
-    eval_epochs: int | None = None
+    eval_epochs: Annotated[int | None, below(MOST)] = None
     """Epochs that every student is trained for; the judge's own for the dataset when not given."""
     eval_augment: str | None = None
     """Augmentation of the images that students are trained on; the judge's own for the dataset when not given."""
@@ -64,6 +66,7 @@ class Compared:
         for name in ("methods", "ipc", "seeds"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
+        check_ranges(self)
         for method in (*self.methods, self.judge):
             _check_choice("method", method, [*METHODS])
         for axis in _AXES:
@@ -115,9 +118,10 @@ def compare(argv: list[str]) -> None:
     """Reads the command line, makes the runs and fills the table."""
     own, passed = grid.split(argv)
     wanted = read(Compared, own)
+    configure_jax()  # before the first run is built, which starts JAX
     evaluation = _evaluation(wanted)
     grid.check_passed(passed, {*grid.OWN, *evaluation, *(axis for axis in _AXES if wanted.members(axis))})
-    place = Path(wanted.workdir or f"runs/compare-{wanted.dataset.replace(':', '-').replace('/', '-')}")
+    place = Path(wanted.workdir or f"runs/compare-{safe_name(wanted.dataset)}")
     command = shlex.join(["python", "-m", "experiments.compare", *argv])
     cells = [*_cells(wanted, place, evaluation, passed)]
     facts = {"command": command, "dataset": wanted.dataset, "evaluation": evaluation, **_note(wanted, cells)}
@@ -170,9 +174,9 @@ def _on_real(wanted, each):
 def _words(wanted, evaluation, passed, somewhere, each, ipc):
     """Gives the flags of a cell. A passed flag that only other cells have is left out; one that no cell has is for the run to refuse."""
     elsewhere = somewhere - each.flags(wanted.dataset, ipc, passed)
-    settings = {"method": each.method, "dataset": wanted.dataset, "ipc": ipc, **each.names, **evaluation}
-    baseline = [] if METHODS[each.method].takes_all else ["--no-baseline"]
-    return [*words_of(settings), *baseline, *grid.without(passed, elsewhere)]
+    size = {} if METHODS[each.method].takes_all else {"ipc": ipc, "baseline": False}
+    settings = {"method": each.method, "dataset": wanted.dataset, **size, **each.names, **evaluation}
+    return [*words_of(settings), *grid.without(passed, elsewhere)]
 
 
 def _note(wanted, cells) -> dict[str, str]:

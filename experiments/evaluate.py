@@ -8,6 +8,7 @@ Every set is tested with every combination of network, recipe and augmentation. 
 set; a command that was stopped goes on when it is given again.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -25,10 +26,11 @@ from dcjax import foreign, sharding
 from dcjax.files import read_npz
 from dcjax.normalisation import ZCA, restored
 from experiments.parts.networks import NETWORKS, ConvNet
-from experiments.parts.values import flag
-from experiments.pipeline import scores, show
+from experiments.parts.values import Count, MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
+from experiments.pipeline import lock, scores, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.memory import check_memory
 from experiments.pipeline.recipes import PAPERS, recipe
 from experiments.pipeline.rivals import Entry, Terms, Tests, finish, network
 from experiments.pipeline.stop import StopRequest
@@ -50,27 +52,27 @@ class Evaluation:
     """Students are trained with the recipe's augmentation, without it, or both ways."""
     rivals: tuple[Literal["random", "whole", "none"], ...] = ("random", "whole")
     """Rivals that the set is compared with: random real images, the whole training set, or none."""
-    num_students: int = 20
+    num_students: Steps = 20
     """Students (networks trained from scratch) for each accuracy."""
-    epochs: int | None = None
+    epochs: MaybeCount = None
     """Epochs that every student is trained for; the recipe's own number when not given."""
-    whole_epochs: int = 20
+    whole_epochs: Count = 20
     """Epochs that a student is trained for on the whole training set."""
-    whole_students: int = 3
+    whole_students: Steps = 3
     """Students trained on the whole training set."""
-    width: int | None = None
+    width: MaybeSize = None
     """Channels of the ConvNet; as many as the set was made with, or 128, when not given."""
     dataset: str | None = None
     """Data set to test on; the one that the set was made from when not given."""
     data_dir: str | None = None
     """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR); as for the run when not given."""
-    image_size: int | None = None
+    image_size: MaybeSide = None
     """Pixels along each side, to which test images are cropped and resized; as for the run when not given."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of all random numbers."""
     out: str | None = None
     """File for the accuracies; evaluation.json in the run directory when not given."""
-    devices: int | None = None
+    devices: MaybeCount = None
     """Number of devices that students are divided among; all when not given."""
 
     def __post_init__(self):
@@ -79,10 +81,7 @@ class Evaluation:
         for name in ("networks", "recipes", "rivals"):
             if not getattr(self, name):
                 raise dc.InputError(f"{flag(name)} names nothing: give at least one.")
-        for name in ("num_students", "whole_students", "whole_epochs", "width", "epochs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise dc.InputError(f"{flag(name)} must be at least 1, not {value}.")
+        check_ranges(self)
 
 
 def main(argv: list[str]) -> int:
@@ -93,11 +92,13 @@ def main(argv: list[str]) -> int:
 def evaluate(argv: list[str]) -> None:
     wanted = read(Evaluation, argv)
     configure_jax()
-    with StopRequest() as stop, sharding.across(wanted.devices):
+    with StopRequest() as stop, sharding.across(wanted.devices), contextlib.ExitStack() as held:
         entries = _entries(wanted)  # before any is tested, so that a wrong one costs no time
         tests = Tests(_terms(wanted), stop)
         stop.advice = "What was measured is kept: give the same command again."
         command = shlex.join(["python", "-m", "experiments.evaluate", *argv])
+        for entry in entries:
+            held.enter_context(lock.held(entry.store.path.parent, f".{entry.store.path.name}"))
         for entry in entries:
             rows = finish(entry.store, [{**row, "command": command} for row in tests.rows(entry)])
             show.console.print(show.rivals_table(entry.name, rows))
@@ -151,7 +152,8 @@ def _loaded(name, data_dir, size, whitened, wanted):
     fit = whitened and (lambda pixels: restored(read_npz(whitened)))
     data = dc.data.load(name, data_dir=data_dir, image_size=size, normalisation=fit).replicated()
     for architecture in wanted.networks:
-        jax.eval_shape(network(architecture, wanted.width or ConvNet.width, data).init, jax.random.key(0))
+        weights = jax.eval_shape(network(architecture, wanted.width or ConvNet.width, data).init, jax.random.key(0))
+        check_memory(network=weights, gradient_of_the_network=weights)
     tested = hashlib.sha256(np.asarray(data.test.image).tobytes()).hexdigest()
     return data, data.fingerprint() + tested
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 import dcjax as dc
 from dcjax import foreign, sharding
+from experiments.parts.values import Steps, check_ranges
 from experiments.pipeline import show
 from experiments.pipeline.build import build
 from experiments.pipeline.endings import exit_code
@@ -45,14 +46,13 @@ class Export:
     """File or folder to write; images.npz, images.pt or images/ beside condensed.npz when not given."""
     evaluate: bool = True
     """png: measure what rounding to 8 bits costs in accuracy, by the recipe of the run."""
-    num_students: int = 5
+    num_students: Steps = 5
     """png: students (networks trained from scratch) on the exact set, and as many on the rounded one."""
     data_dir: str | None = None
     """png: folder of prepared TFDS datasets; as for the run when not given."""
 
     def __post_init__(self):
-        if self.num_students < 1:
-            raise dc.InputError(f"--num-students must be at least 1, not {self.num_students}.")
+        check_ranges(self)
 
 
 def main(argv: list[str]) -> int:

@@ -11,7 +11,7 @@ from dcjax import sharding
 from experiments.pipeline import processes
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.execute import execute
-from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.machine import check_precision, configure_jax
 from experiments.pipeline.stop import StopRequest
 from experiments.settings.parse import parse
 
@@ -26,6 +26,7 @@ def run(argv: list[str]) -> None:
     settings = parse(argv)
     configure_jax(settings.precision)
     processes.connect(settings)
+    check_precision(settings.precision)
     with (
         StopRequest() as stop,
         sharding.across(settings.parts["launch"].device_count),

@@ -229,7 +229,7 @@ def test_a_run_directory_is_held_by_one_command(run, capsys):
 
 
 def test_a_lock_that_a_kill_left_is_taken_over(tmp_path):
-    (tmp_path / lock.NAME).write_text("")
-    (tmp_path / f"{lock.NAME}.owner").write_text("process 1 on nowhere")
+    (tmp_path / lock.LOCK).write_text("")
+    (tmp_path / lock.OWNER).write_text("process 1 on nowhere")
     with lock.held(tmp_path), pytest.raises(filelock.Timeout):
-        filelock.FileLock(tmp_path / lock.NAME).acquire(timeout=0)
+        filelock.FileLock(tmp_path / lock.LOCK).acquire(timeout=0)

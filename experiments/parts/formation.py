@@ -6,14 +6,14 @@ from typing import Any
 import dcjax as dc
 from dcjax import InputError
 from experiments.parts.part import Context, ParameterizationPart
-from experiments.parts.values import Count
+from experiments.parts.values import Count, Size
 
 
 @dataclasses.dataclass(frozen=True)
 class MultiFormation(ParameterizationPart):
     """Learns images that are each cut into a grid of smaller ones, which are enlarged (IDC)."""
 
-    factor: Count = 2
+    factor: Size = 2
     """Cells along each side of a stored image."""
 
     decoder = staticmethod(dc.multi_formation)

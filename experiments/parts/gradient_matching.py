@@ -34,5 +34,8 @@ class GradientMatching(Matching):
     def build(self, context: Context) -> dc.Objective:
         distance = DISTANCES[self.distance]
         gradient = jax.eval_shape(context.net.init, jax.random.key(0))
-        jax.eval_shape(distance, gradient, gradient)  # refuses a network with nothing to compare, early
+        try:
+            jax.eval_shape(distance, gradient, gradient)
+        except dc.InputError as error:  # a network with nothing to compare
+            raise dc.InputError(f"--distance {self.distance} does not go with the --network: {error}") from None
         return dc.gradient_matching(context.net, distance=distance, augment=AUGMENTS[self.augment])

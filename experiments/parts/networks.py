@@ -6,16 +6,16 @@ from typing import Literal
 import dcjax as dc
 from dcjax.networks import Classifier
 from experiments.parts.part import Axis, Part
-from experiments.parts.values import Count, MaybeCount
+from experiments.parts.values import MaybeSize, Size
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvNet(Part):
     """The papers' ConvNet: blocks of convolution, norm, activation and pooling."""
 
-    width: Count = 128
+    width: Size = 128
     """Channels of every convolution."""
-    depth: MaybeCount = None
+    depth: MaybeSize = None
     """Number of blocks; follows from the image size when not given."""
     norm: Literal["instance", "group", "layer", "none"] = "instance"
     """Normalisation layer of every block."""

@@ -6,14 +6,14 @@ from typing import Any
 import dcjax as dc
 from experiments.parts.part import Context
 from experiments.parts.training import Training
-from experiments.parts.values import Count, Epochs
+from experiments.parts.values import Epochs, Steps
 
 
 @dataclasses.dataclass(frozen=True)
 class OnReal(Training):
     """Trains the network on real images between two comparisons (IDC)."""
 
-    network_steps: Count = 8
+    network_steps: Steps = 8
     """Steps that the network is trained for between two comparisons."""
     warm_up_epochs: Epochs = 0
     """Passes over one draw of real images that a new network is trained for before its first comparison."""

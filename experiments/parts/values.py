@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import reprlib
 from collections.abc import Callable, Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -28,15 +29,34 @@ def at_least(least: int) -> Range:
     return Range(f"at least {least}", lambda value: value >= least)
 
 
+def at_most(most: int) -> Range:
+    return Range(f"at most {most}", lambda value: value <= most)
+
+
 def below(limit: float) -> Range:
     return Range(f"from 0 to below {limit}", lambda value: 0 <= value < limit)
 
 
-Count = Annotated[int, at_least(1)]
-MaybeCount = Annotated[int | None, at_least(1)]
-Epochs = Annotated[int, below(10**9)]
+SHORT = reprlib.Repr()  # shows a value in a message, however long it is
+SHORT.maxstring = SHORT.maxother = 60
+MOST = 10**9  # of what is done one after the other, or is cut to what there is
+MOST_AT_ONCE = 10**6  # of what is laid out in memory: the steps of a program, students
+MOST_WIDE = 2**16  # of what an array has along one side
+
+Count = Annotated[int, at_least(1), at_most(MOST)]
+MaybeCount = Annotated[int | None, at_least(1), at_most(MOST)]
+Steps = Annotated[int, at_least(1), at_most(MOST_AT_ONCE)]
+Size = Annotated[int, at_least(1), at_most(MOST_WIDE)]
+MaybeSize = Annotated[int | None, at_least(1), at_most(MOST_WIDE)]
+MaybeSide = Annotated[int | None, at_least(4), at_most(4096)]  # pixels of an image
+Epochs = Annotated[int, below(MOST)]
+Seed = Annotated[int, below(2**32)]
 Share = Annotated[float, below(1)]
-Rate = Annotated[float, Range("a positive number", lambda value: 0 < value < float("inf"))]
+Rate = Annotated[
+    float,
+    Range("a positive number", lambda value: 0 < value < float("inf")),
+    Range("from 1e-38 to 1e38, as numbers of single precision are", lambda value: 1e-38 <= value <= 1e38),
+]
 
 
 def flag(name: str) -> str:
@@ -59,12 +79,13 @@ def check_ranges(part: Any) -> None:
             choices = (
                 f"one of {', '.join(map(str, get_args(of)))}" if get_origin(of) is Literal else f"of type {_words(of)}"
             )
-            raise InputError(f"{flag(name)} must be {choices}, not {value!r}.")
+            raise InputError(f"{flag(name)} must be {choices}, not {SHORT.repr(value)}.")
     for name, beside in marks(type(part)):
         value = getattr(part, name)
         for range_ in (mark for mark in beside if isinstance(mark, Range)):
-            if value is not None and not range_.holds(value):
-                raise InputError(f"{flag(name)} must be {range_.words}, not {value}.")
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is not None and not range_.holds(each):
+                    raise InputError(f"{flag(name)} must be {range_.words}, not {SHORT.repr(each)}.")
 
 
 def _is_of(value, of):

@@ -11,7 +11,9 @@ import numpy as np
 
 from dcjax import InputError
 from experiments.parts.values import flag
+from experiments.pipeline import lock
 from experiments.pipeline.endings import Stopped
+from experiments.pipeline.job import load_data, prepare
 from experiments.pipeline.machine import environment
 from experiments.pipeline.rundir import write_text
 from experiments.report import markdown
@@ -59,8 +61,12 @@ def without(words: list[str], flags: Iterable[str]) -> list[str]:
 
 def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> None:
     """Makes the runs that are not finished, then writes and prints the table; `facts` go into its file."""
-    for cell in cells:  # a mistake in any cell is found before the first is run
-        _check_place(parse(cell.arguments))
+    _check(cells)
+    with lock.held(place):
+        _fill(run, place, cells, facts)
+
+
+def _fill(run, place, cells, facts):
     began = time.perf_counter()
     made = [_finish(run, cell.arguments) for cell in cells]
     results = [_result(cell.arguments) for cell in cells]
@@ -75,6 +81,24 @@ def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> None:
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
     write_text(place / "comparison.md", table)
     print(table)
+
+
+def _check(cells):
+    """Refuses a mistake in any cell before the first is run: cells that differ in their seed alone are built once."""
+    data, built = {}, set()
+    for cell in cells:
+        settings = parse(cell.arguments)
+        _check_place(settings)
+        if cell[:2] in built:
+            continue
+        built.add(cell[:2])
+        source = tuple(settings.values()[name] for name in ("dataset", "data_dir", "image_size", "zca", "zca_epsilon"))
+        try:
+            data[source] = data.get(source) or load_data(settings)
+            prepare(settings, data[source])
+        except InputError as error:
+            of = "" if cell.ipc is None else f", {cell.ipc} image(s) per class"
+            raise InputError(f"The runs of {cell.row}{of} cannot be made: {error}") from None
 
 
 def _check_place(settings):

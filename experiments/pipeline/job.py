@@ -10,6 +10,7 @@ from dcjax.base import Learned
 from dcjax.sharding import replicate
 from experiments.parts.part import Pretrain
 from experiments.pipeline.build import Method, build, context_of, draw_size
+from experiments.pipeline.memory import check_memory
 from experiments.settings.settings import Settings
 
 
@@ -90,11 +91,14 @@ def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
         )
     keys = Keys(*replicate(jax.random.split(jax.random.key(settings.seed), 4)))
     method = build(settings, data)
+    network = jax.eval_shape(method.net.init, keys.init)
+    check_memory(network=network, gradient_of_the_network=network)
     if method.condenser is None:
-        jax.eval_shape(method.net.init, keys.init)
         return Job(settings, data, method, keys, draw=0)
     job = Job(settings, data, method, keys, draw=min(draw_size(settings, data.num_classes), smallest))
-    job.described_start()
+    state = job.described_start()
+    images = jax.eval_shape(job.decoded, state.syn)
+    check_memory(state_of_the_run=state, condensed_images=images, gradient_of_the_images=images)
     return job
 
 

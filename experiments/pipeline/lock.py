@@ -11,27 +11,30 @@ import filelock
 from dcjax import InputError, files
 from experiments.pipeline.show import say
 
-NAME = ".lock"
-_OWNER = ".lock.owner"
-FILES = (NAME, _OWNER)
+LOCK, OWNER = ".lock", ".lock.owner"
+FILES = (LOCK, OWNER)
 
 
 @contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
+def held(directory: Path, what: str = "") -> Iterator[None]:
     """Holds a directory, which is made if it is not there, until the block ends or the process does, even by a kill.
+
+    Args:
+        directory: the directory.
+        what: the beginning of the names of the lock's files, where only a part of the directory is held.
 
     Raises:
         InputError: another process holds it.
         WriteError: the directory cannot be made or written to.
     """
-    lock = filelock.FileLock(directory / NAME)
+    lock, owner = filelock.FileLock(directory / f"{what}{LOCK}"), directory / f"{what}{OWNER}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-        files.write_text(directory / _OWNER, f"process {os.getpid()} on {platform.node()}")
+        files.write_text(owner, f"process {os.getpid()} on {platform.node()}")
     except filelock.Timeout:
         raise InputError(
-            f"{directory} is in use by {_owner(directory)}: wait for it, stop it, or give another directory."
+            f"{directory} is in use by {_read(owner)}: wait for it, stop it, or give another directory."
         ) from None
     except NotImplementedError:  # a file system without locks, as some network drives are
         say(f"{directory} is on a file system without locks: make sure that no other command writes there.")
@@ -43,8 +46,8 @@ def held(directory: Path) -> Iterator[None]:
         lock.release()
 
 
-def _owner(directory):
+def _read(owner):
     try:
-        return (directory / _OWNER).read_text()[:200]
+        return owner.read_text()[:200]
     except (OSError, ValueError):
         return "another process"

@@ -10,6 +10,7 @@ from importlib import metadata
 
 import jax
 
+from dcjax.base import InputError
 from dcjax.data.cache import cache_dir
 from dcjax.sharding import device_count
 
@@ -28,6 +29,14 @@ def configure_jax(precision: str = "float32") -> None:
     jax.config.update("jax_default_matmul_precision", precision)
     jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def check_precision(precision: str) -> None:
+    """Refuses a precision that this machine does not have, so that no run is noted under one that it was not computed in."""
+    if precision != "float32" and jax.default_backend() == "cpu":
+        raise InputError(
+            f"--precision {precision} changes nothing on a CPU, which computes in float32: leave it out, or run where there is a GPU or TPU."
+        )
 
 
 def _divide_cpu() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from dcjax import InputError
 from experiments.parts.images import Images
 from experiments.parts.part import Part, claim
-from experiments.parts.values import Count, Mark, MaybeCount, Rate, below
+from experiments.parts.values import MOST, Count, Mark, MaybeCount, MaybeSide, Rate, Seed, Steps
 
 Free = Mark.FREE, Mark.ASIDE
 
@@ -27,17 +27,19 @@ class Run(Part):
     """Continue the run in the run directory: bit for bit on as many devices, up to rounding on another number."""
     data_dir: Annotated[str | None, *Free] = None
     """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR)."""
-    image_size: int | None = None
+    image_size: MaybeSide = None
     """Pixels along each side, to which images are cropped and resized."""
     zca: bool = False
     """Whiten images (ZCA, fitted on the training split) instead of normalising each channel."""
     zca_epsilon: Rate = 0.1
     """Number that ZCA adds to the variances (of pixels in [0, 1]) that it divides by."""
-    seed: Annotated[int, below(2**32), Mark.ASIDE] = 0
+    seed: Annotated[Seed, Mark.ASIDE] = 0
     """Seed of all random numbers of the run."""
 
     def idle(self, settings: Any) -> dict[str, str]:
-        return {} if self.zca else {"zca_epsilon": "--no-zca"}
+        whitening = {} if self.zca else {"zca_epsilon": "--no-zca"}
+        is_elsewhere = self.dataset == "digits" or self.dataset.partition(":")[0] in ("folder", "npz")
+        return whitening | ({"data_dir": f"--dataset {self.dataset}"} if is_elsewhere else {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Loop(Part):
 
     iterations: Annotated[Count, Mark.FREE] = 1000
     """Outer iterations, each of which compares on a network of its own."""
-    matches: Count = 1
+    matches: Steps = 1
     """Comparisons per network, each with one update of what is learned."""
     real_batch: Count = 256
     """Real images per class in a comparison; at most as many as the smallest class has."""
@@ -75,7 +77,7 @@ class Selection(Part):
 class Evaluation(Part):
     """The evaluation of the set."""
 
-    num_students: Annotated[Count, *Free] = 20
+    num_students: Annotated[Steps, *Free] = 20
     """Students (networks trained from scratch on the set) in an evaluation."""
 
 
@@ -110,8 +112,8 @@ class Launch(Part):
         return None if self.devices == "all" else int(self.devices)
 
     def check(self, settings: Any) -> None:
-        if self.devices != "all" and not (self.devices.isdecimal() and int(self.devices) > 0):
-            raise InputError(f"--devices is all or a number from 1, not {self.devices}.")
+        if self.devices != "all" and not (self.devices.isdecimal() and 0 < float(self.devices) <= MOST):
+            raise InputError(f"--devices is all or a number from 1 to {MOST}, not {self.devices}.")
         if self.coordinator is None and (self.num_processes, self.process_id) != (None, None):
             raise InputError("--num-processes and --process-id go with --coordinator HOST:PORT, which is missing.")
         if self.coordinator == "auto" and (self.num_processes, self.process_id) != (None, None):

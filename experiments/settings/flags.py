@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
@@ -16,15 +16,10 @@ import tyro
 
 from dcjax import InputError
 from experiments.parts.values import flag
+from experiments.settings.words import check_words
 
 Kind = TypeVar("Kind")
 _WIDTH = 120  # columns of --help
-
-
-def nearest(word: str, choices: Sequence[str]) -> str:
-    """Gives ' Did you mean ...?' where a choice is close, else nothing."""
-    close = difflib.get_close_matches(word, choices, 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def known_flags(kind: type) -> set[str]:
@@ -33,6 +28,18 @@ def known_flags(kind: type) -> set[str]:
     for name, of in _fields(kind):
         known |= {flag(name)} | ({flag(f"no_{name}")} if of is bool else set())
     return known
+
+
+def flag_types(kind: type) -> dict[str, Any]:
+    """Gives the type of the value of every flag of a dataclass and of the dataclasses in its fields."""
+    types = {flag(name): of for name, of in _fields(kind)}
+    return types | {flag(f"no_{name}"): of for name, of in _fields(kind) if of is bool}
+
+
+def has_positional(kind: type) -> bool:
+    """Tells whether a command takes words that belong to no flag."""
+    hints = get_type_hints(kind, include_extras=True)
+    return any(tyro.conf.Positional in getattr(hint, "__metadata__", ()) for hint in hints.values())
 
 
 def read(
@@ -56,6 +63,7 @@ def read(
         InputError: a flag or a value is wrong; the message names the flag, and the nearest one if it was misspelt.
     """
     check_known(argv, known_flags(kind), explain)
+    check_words(argv, flag_types(kind), has_positional(kind))
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors), _one_column():

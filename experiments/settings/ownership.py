@@ -1,12 +1,13 @@
 """Finds the owner of a flag, so that the message about a flag of a part that is not chosen says whose it is."""
 
 import dataclasses
+from typing import Any
 
 from experiments.methods import METHODS
 from experiments.parts import AXES
 from experiments.parts.values import flag
 from experiments.settings.common import GROUPS
-from experiments.settings.flags import known_flags
+from experiments.settings.flags import flag_types, known_flags
 from experiments.settings.settings import Settings
 
 
@@ -29,6 +30,13 @@ def all_flags() -> set[str]:
     """Gives the flags of all parts and groups, whether they are chosen or not."""
     parts = [*GROUPS.values(), *(part for axis in AXES.values() for part in axis.members.values())]
     return {*map(flag, AXES)}.union(*map(known_flags, parts))
+
+
+def all_types() -> dict[str, Any]:
+    """Gives the type of the value of every flag of all parts and groups; members of one axis that share a flag share its type."""
+    parts = [*GROUPS.values(), *(part for axis in AXES.values() for part in axis.members.values())]
+    names = {flag(name): str for name in AXES}
+    return names | {name: of for part in parts for name, of in flag_types(part).items()}
 
 
 def not_chosen(settings: Settings) -> list[str]:

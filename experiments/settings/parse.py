@@ -6,6 +6,8 @@ flags there are; then all flags of that combination are read.
 
 import argparse
 import dataclasses
+import os
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -13,13 +15,15 @@ from typing import Annotated, Any, Literal, NoReturn
 import tyro
 
 from dcjax import InputError
+from dcjax.files import first_line
 from experiments.methods import METHODS
 from experiments.parts import AXES
-from experiments.parts.values import Mark, flag
+from experiments.parts.values import SHORT, Mark, flag
 from experiments.settings import ownership
-from experiments.settings.flags import check_known, invoked, nearest, read, words_of
+from experiments.settings.flags import check_known, invoked, read, words_of
 from experiments.settings.saved import check_method, check_resumable, load
 from experiments.settings.settings import Settings, marked, paper_settings, resolve, unchecked
+from experiments.settings.words import check_words, nearest
 
 
 def parse(argv: list[str]) -> Settings:
@@ -29,10 +33,15 @@ def parse(argv: list[str]) -> Settings:
         InputError: a flag or a choice is wrong; the message names the choices, and the nearest one if it was misspelt.
     """
     check_known(argv, ownership.all_flags())
+    check_words(argv, ownership.all_types(), has_positional=False)
     chosen = _choose(argv)
     if chosen.coordinator and not chosen.workdir:
         raise InputError("Several processes need one --workdir that all of them see: give it.")
     method, dataset, ipc = chosen.method or "dc", chosen.dataset or "digits", chosen.ipc or 1
+    if chosen.workdir is not None:
+        _check_path(chosen.workdir)
+    if chosen.ipc and METHODS[method].takes_all and not chosen.resume:
+        raise InputError(f"--ipc changes nothing with --method {method}, which takes all images: leave it out.")
     workdir = chosen.workdir or default_workdir(method, dataset, ipc, chosen.resume)
     explicit = {name: value for name, value in vars(chosen).items() if name in _DECIDES and value is not None}
     noted = Path(workdir, "config.json")
@@ -46,22 +55,42 @@ def parse(argv: list[str]) -> Settings:
     return resolve(found)
 
 
+def _check_path(workdir):
+    """Refuses a run directory whose name no file system takes."""
+    if not workdir:
+        raise InputError("The --workdir has no name: give one.")
+    try:
+        os.lstat(workdir)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{SHORT.repr(workdir)} cannot be a run directory ({first_line(error)}): give another --workdir."
+        ) from None
+
+
 def chosen_members(argv: list[str]) -> dict[str, str]:
     """Gives the parts that a command line names: axis -> member."""
     return {axis: member for axis, member in vars(_choose(argv)).items() if axis in AXES and member is not None}
 
 
+_LONGEST = 80  # characters of a data set's name in that of a run directory
 _DECIDES = ("method", "dataset", "ipc", *AXES)
 
 
 def default_workdir(method: str, dataset: str, ipc: int, resume: bool) -> str:
     """Names the first free `runs/METHOD-DATASET-IPC`, or the last taken one when that is to be resumed."""
     kind, _, path = dataset.partition(":")
-    name = f"{kind}-{Path(path).stem}" if path else kind.replace("/", "-")
-    base = Path("runs") / f"{method}-{name}-{ipc}"
+    name = f"{kind}-{Path(path).stem}" if path else kind
+    base = Path("runs") / f"{method}-{safe_name(name)}-{ipc}"
     candidates = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
     taken = next(i for i, path in enumerate(candidates) if not path.exists())
     return str(candidates[max(taken - 1, 0) if resume else taken])
+
+
+def safe_name(text: str) -> str:
+    """Makes a part of a path of any text: short, and of characters that every file system takes."""
+    return re.sub(r"[^\w.,+@=()\[\] -]", "-", text)[:_LONGEST]
 
 
 def command(settings: Settings) -> str:
@@ -70,7 +99,7 @@ def command(settings: Settings) -> str:
     start = paper_settings(settings.method, settings.dataset, settings.ipc, settings.names).values() | own.names
     # What the paper's settings follow from is always written, but for the usual network.
     start |= {"method": None, "dataset": None, "ipc": None, "network": "convnet"}
-    left_out = {"workdir"} | marked(settings, Mark.LAUNCH)
+    left_out = {"workdir"} | marked(settings, Mark.LAUNCH) | ({"ipc"} if settings.about.takes_all else set())
     words = ["python", "-m", "experiments.run"]
     for name, value in settings.values().items():
         if name in left_out or value == start[name]:
