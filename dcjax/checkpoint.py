@@ -108,6 +108,8 @@ class Checkpoints:
                 self._check_digest(iteration, state, config)
             except Exception as error:  # whatever a damaged file makes Orbax and its storage raise
                 damaged[iteration] = f"{type(error).__name__}: {first_line(error)}"
+                del error
+                gc.collect()  # what the storage still has to say of it, it says now, to nobody
                 continue
             for other in damaged:
                 self._manager.delete(other)
@@ -179,7 +181,6 @@ def _without_late_reports() -> Iterator[None]:
     sys.unraisablehook = lambda report: None if "Event loop is closed" in str(report.exc_value) else hook(report)
     try:
         yield
-        gc.collect()
     finally:
         sys.unraisablehook = hook
 
