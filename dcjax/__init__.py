@@ -36,11 +36,14 @@ from dcjax import coresets as coresets
 from dcjax import data as data
 from dcjax import distances as distances
 from dcjax import foreign as foreign
+from dcjax import minibatches as minibatches
 from dcjax import networks as networks
 from dcjax import normalisation as normalisation
 from dcjax import optimizers as optimizers
 from dcjax import ranking as ranking
+from dcjax import rates as rates
 from dcjax import sharding as sharding
+from dcjax import unroll as unroll
 from dcjax.artifact import Condensed as Condensed
 from dcjax.artifact import load_condensed as load_condensed
 from dcjax.artifact import save_condensed as save_condensed
@@ -65,8 +68,12 @@ from dcjax.evaluate import train_student as train_student
 from dcjax.networks import network as network
 from dcjax.objectives import distribution_matching as distribution_matching
 from dcjax.objectives import gradient_matching as gradient_matching
+from dcjax.objectives import on_classes as on_classes
 from dcjax.objectives import on_minibatch as on_minibatch
+from dcjax.objectives import unrolled as unrolled
+from dcjax.parameterizations import addressable_memory as addressable_memory
 from dcjax.parameterizations import bounded_formation as bounded_formation
+from dcjax.parameterizations import from_glorot as from_glorot
 from dcjax.parameterizations import from_grey_noise as from_grey_noise
 from dcjax.parameterizations import from_mixed as from_mixed
 from dcjax.parameterizations import from_noise as from_noise
@@ -75,6 +82,9 @@ from dcjax.parameterizations import in_pixel_space as in_pixel_space
 from dcjax.parameterizations import multi_formation as multi_formation
 from dcjax.parameterizations import multi_scale_formation as multi_scale_formation
 from dcjax.parameterizations import pixels as pixels
+from dcjax.parameterizations import recall as recall
+from dcjax.parameterizations import recalls_within as recalls_within
+from dcjax.parameterizations import soft_labels as soft_labels
 from dcjax.recipes import Recipe as Recipe
 from dcjax.recipes import dc_recipe as dc_recipe
 from dcjax.recipes import dsa_recipe as dsa_recipe
@@ -82,6 +92,7 @@ from dcjax.recipes import idc_recipe as idc_recipe
 from dcjax.sources import Source as Source
 from dcjax.sources import source as source
 from dcjax.sources import with_pool as with_pool
+from dcjax.tasks import with_tasks as with_tasks
 from dcjax.trajectories import drawn as drawn
 from dcjax.trajectories import fresh as fresh
 from dcjax.trajectories import on_real as on_real

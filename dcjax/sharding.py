@@ -4,7 +4,7 @@
         state, metrics = run(key, state, source, t)
 
 Inside, JAX's ambient mesh has one axis; a program with a mesh of its own gives that, and the name of one of its axes, instead.
-`over_devices` and `sum_over_devices` give every device its share of a leading axis, and `by_rows` says that an array is already laid out
+`over_devices` and `summed_over_devices` give every device its share of a leading axis, and `by_rows` says that an array is already laid out
 so. Everything else, the condensed data among it, is kept whole on every device, so that any part of the library works unchanged. What
 is called on such a share is on one device, and divides nothing further. With several processes
 (`jax.distributed.initialize`) the mesh spans the devices of all, and every process makes the same calls.
@@ -117,21 +117,24 @@ def _with_zeros(x: Array, count: int) -> Array:
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, count, 0)] + [(0, 0, 0)] * (x.ndim - 1))
 
 
-def sum_over_devices(function: Callable) -> Callable:
-    """Divides the rows of `function(shared, *rows)`, a sum over rows, among the devices and adds up what they give.
+def summed_over_devices(function: Callable) -> Callable:
+    """Divides the rows of `function(shared, *rows)`, a pair `(sums, rows)`, among the devices: adds up the first, joins the second.
 
-    `function` maps arrays [B, ...] to a tree of sums over B, and is called on a part of the rows with all of `shared`; it must
-    not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing.
+    `function` maps arrays [B, ...] to a tree of sums over B and a tree of arrays [B, ...], and is called on a part of the rows with all
+    of `shared`; it must not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing.
     """
     if device_count() == 1:
         return function
 
     def of_part(shared, *rows):
-        return lax.psum(function(shared, *rows), _axis.value)
+        sums, rows = function(shared, *rows)
+        return lax.psum(sums, _axis.value), rows
 
     def summed(shared, *rows):
-        specs = (_WHOLE, *[PartitionSpec(_axis.value)] * len(rows))
-        return jax.shard_map(of_part, in_specs=specs, out_specs=_WHOLE, check_vma=False)(shared, *rows)
+        part = PartitionSpec(_axis.value)
+        specs = (_WHOLE, *[part] * len(rows))
+        sums, rows = jax.shard_map(of_part, in_specs=specs, out_specs=(_WHOLE, part), check_vma=False)(shared, *rows)
+        return sums, whole(rows)
 
     return summed
 

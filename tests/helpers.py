@@ -73,6 +73,8 @@ PARAMETERIZATIONS = {
     "in_pixel_space": lambda net: dc.in_pixel_space(
         dc.pixels(2, dc.from_real), dc.normalisation.MeanStd((0.5,), (0.25,))
     ),
+    "addressable_memory": lambda net: dc.addressable_memory(4, 3, 2),
+    "soft_labels": lambda net: dc.soft_labels(dc.addressable_memory(4, 3, start=dc.from_real)),
 }
 OBJECTIVES = {
     "gradient_matching": lambda net: dc.gradient_matching(net),
@@ -80,6 +82,24 @@ OBJECTIVES = {
     "gradient_matching_augmented": lambda net: dc.gradient_matching(net, augment=dc.augment.dsa()),
     "on_minibatch": lambda net: dc.on_minibatch(dc.gradient_matching(net), syn=1, real=3),
     "distribution_matching": lambda net: dc.distribution_matching(net),
+    "on_classes": lambda net: dc.on_classes(dc.gradient_matching(net), 2),
+    "unrolled": lambda net: dc.unrolled(
+        net,
+        optax.sgd(1.0, momentum=0.9),
+        steps=3,
+        order=dc.minibatches.balanced(2),
+        rate=dc.rates.learned(0.01),
+        augment=dc.augment.crop(),
+    ),
+    "unrolled_windowed": lambda net: dc.unrolled(
+        net,
+        optax.sgd(1.0),
+        steps=4,
+        order=dc.minibatches.in_order(1),
+        rate=dc.rates.learned(0.01, 4),
+        window=2,
+        place=dc.unroll.anywhere,
+    ),
     "distribution_matching_augmented": lambda net: dc.distribution_matching(net, augment=dc.augment.dsa()),
 }
 TRAJECTORIES = {

@@ -1,5 +1,6 @@
 """Learns images as they are."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -21,6 +22,23 @@ def from_grey_noise(key: Key, real: Batch, ipc: int) -> Array:
     """Draws values uniformly from [0, 1), for images kept `in_pixel_space`."""
     num_classes, _, *image_shape = real.image.shape
     return jax.random.uniform(key, (num_classes, ipc, *image_shape))
+
+
+def from_glorot(key: Key, real: Batch, ipc: int) -> Array:
+    """Draws small values uniformly, as `glorot` does for all images together (BPTT and Remember the Past)."""
+    num_classes, _, *image_shape = real.image.shape
+    return glorot(key, (num_classes * ipc, *image_shape)).reshape(num_classes, ipc, *image_shape)
+
+
+def glorot(key: Key, shape: tuple[int, ...]) -> Array:
+    """Draws as Glorot & Bengio (2010) do for a tensor whose first two axes are outputs and inputs, as PyTorch counts them.
+
+    An image's channels are its inputs: [b, h, w, C] counts as [b, C, h, w].
+    """
+    channels_first = (shape[0], shape[-1], *shape[1:-1]) if len(shape) == 4 else shape
+    outputs, inputs, *window = channels_first
+    bound = math.sqrt(6 / ((outputs + inputs) * math.prod(window)))
+    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 def from_real(key: Key, real: Batch, ipc: int) -> Array:

@@ -1,4 +1,4 @@
-"""Objectives say what is compared: their loss is differentiated in the condensed data and in what is learned beside them."""
+"""Compares the two sets class by class: by gradients (DC, DSA, IDC) or by mean features (DM)."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dcjax.augment import identity
-from dcjax.base import Array, Augmentation, Batch, Distance, InputError, Network, Objective, Params, check_grouped
+from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective, Params, check_grouped
 from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
 from dcjax.training import batch_gradient, cross_entropy, map_images
@@ -59,30 +59,6 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity) -> 
         return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
 
     return _class_by_class(class_loss, augment)
-
-
-def on_minibatch(objective: Objective, *, syn: int | None = None, real: int | None = None) -> Objective:
-    """Compares a part of each class, drawn anew at every step: at most `syn` decoded and `real` real images, or all if None."""
-    for size in (syn, real):
-        if size is not None and size < 1:
-            raise InputError(f"A comparison takes at least one image of each class, not {size}.")
-    sizes = (syn, real)
-
-    def loss(key, hyper, point, syn, real):
-        check_grouped(syn, real)
-        loss_key, *keys = jax.random.split(key, 3)
-        parts = (_some(key, batch, size) for key, batch, size in zip(keys, (syn, real), sizes))
-        return objective.loss(loss_key, hyper, point, *parts)
-
-    return Objective(objective.init, loss)
-
-
-def _some(key, batch, size):
-    num_classes, available = batch.image.shape[:2]
-    if size is None or size >= available:
-        return batch
-    chosen = jax.vmap(lambda key: jax.random.permutation(key, available)[:size])(jax.random.split(key, num_classes))
-    return jax.tree.map(lambda x: jax.vmap(lambda rows, i: rows[i])(x, chosen), batch)
 
 
 def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment: Augmentation) -> Objective:

@@ -1,0 +1,116 @@
+"""Addressable memories recall what they should, for any label, and take the bytes that they say."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import small_data
+
+import dcjax as dc
+
+DATA = small_data()
+
+
+def real(count=4):
+    return DATA.train.sample(jax.random.key(0), count)
+
+
+def test_identity_addresses_give_back_the_bases():
+    memory = dc.addressable_memory(num_bases=3, recalls=1)
+    syn = memory.init(jax.random.key(0), real()) | {"addresses": jnp.eye(3)[None]}
+    batch = memory.decode(syn)
+    chex.assert_trees_all_close(batch.image[:, 0], syn["bases"])
+    chex.assert_trees_all_equal(batch.label[:, 0], jnp.eye(3))
+
+
+def test_what_is_decoded_is_recalled_by_one_hot_labels():
+    memory = dc.addressable_memory(num_bases=5, recalls=4, downsample=2)
+    syn = memory.init(jax.random.key(0), real())
+    assert {name: x.shape for name, x in syn.items()} == {"bases": (5, 4, 4, 1), "addresses": (4, 3, 5)}
+    image = memory.decode(syn).image
+    chex.assert_shape(image, (3, 4, 8, 8, 1))
+    chex.assert_trees_all_close(dc.recall(syn, jnp.eye(3), 2), image)
+
+
+def test_a_mixed_label_recalls_the_same_mixture_of_images():
+    memory = dc.addressable_memory(num_bases=5, recalls=4, downsample=2)
+    syn = memory.init(jax.random.key(0), real())
+    label = jnp.array([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
+    expected = jnp.einsum("bk,krhwc->brhwc", label, memory.decode(syn).image)
+    chex.assert_trees_all_close(dc.recall(syn, label, 2), expected, atol=1e-6)
+    chex.assert_shape(dc.recall(syn, label[0], 2), (4, 8, 8, 1))
+
+
+def test_a_start_of_images_makes_recalls_that_look_like_their_class():
+    memory = dc.addressable_memory(num_bases=6, recalls=4, start=dc.from_real)
+    syn = memory.init(jax.random.key(0), real())
+    chex.assert_trees_all_close(syn["bases"], real().image[:, :2].swapaxes(0, 1).reshape(6, 8, 8, 1), atol=1e-5)
+    image, own = memory.decode(syn).image.reshape(3, 4, -1), real().image[:, :2].reshape(3, 2, -1)
+    distance = jnp.square(jnp.expand_dims(image, (2, 3)) - jnp.expand_dims(own, (0, 1))).sum(-1).min(-1)  # [K, r, K]
+    assert (distance.argmin(-1) == jnp.arange(3)[:, None]).all()
+
+
+def test_values_are_drawn_as_published():
+    memory = dc.addressable_memory(num_bases=50, recalls=40)
+    syn = memory.init(jax.random.key(0), real())
+    for leaf, fans in (("bases", (50 + 1) * 64), ("addresses", (40 + 3) * 50)):
+        bound = (6 / fans) ** 0.5
+        assert np.abs(syn[leaf]).max() == pytest.approx(bound, rel=0.01)
+        assert np.std(syn[leaf]) == pytest.approx(bound / 3**0.5, rel=0.03)
+
+
+# (shape, classes, images per class, bases, downsampling) -> recalls, as the published program counts them
+PUBLISHED = [
+    ((32, 32, 3), 10, 1, 16, 2, 115),
+    ((32, 32, 3), 10, 1, 8, 2, 307),
+    ((32, 32, 3), 10, 10, 64, 1, 172),
+    ((32, 32, 3), 10, 50, 256, 2, 523),
+    ((32, 32, 3), 100, 1, 64, 1, 17),
+    ((32, 32, 3), 100, 10, 256, 2, 112),
+    ((28, 28, 1), 10, 1, 16, 2, 29),
+]
+
+
+@pytest.mark.parametrize(("shape", "classes", "ipc", "bases", "downsample", "expected"), PUBLISHED)
+def test_the_recalls_that_a_budget_holds(shape, classes, ipc, bases, downsample, expected):
+    recalls = dc.recalls_within(ipc, classes, shape, num_bases=bases, downsample=downsample)
+    assert recalls == expected
+    stored = bases * np.prod(shape) / downsample**2 + recalls * bases * classes
+    assert stored <= ipc * classes * np.prod(shape) < stored + bases * classes
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: dc.recalls_within(1, 3, (8, 8, 1), num_bases=3), "leaves no place for addresses"),
+        (lambda: dc.addressable_memory(0, 1), "at least one base"),
+        (lambda: dc.addressable_memory(1, 1, 3).init(jax.random.key(0), real()), "8 x 8 cannot be learned at 1/3"),
+        (
+            lambda: dc.recall(dc.addressable_memory(2, 1).init(jax.random.key(0), real()), jnp.ones(4)),
+            r"3 classes.*\[4\]",
+        ),
+        (
+            lambda: dc.recall(dc.addressable_memory(2, 1).init(jax.random.key(0), real()), jnp.ones(())),
+            r"3 classes.*\[\]",
+        ),
+        (lambda: dc.soft_labels(dc.pixels(1), 1.0), "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, words):
+    with pytest.raises(dc.InputError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("name", ["pixels", "memory"])
+def test_labels_begin_near_the_class_and_are_learned_beside_what_is_learned_already(name):
+    inner = {"pixels": dc.pixels(2), "memory": dc.addressable_memory(4, 5)}[name]
+    labelled = dc.soft_labels(inner, certainty=0.7)
+    syn = labelled.init(jax.random.key(0), real())
+    batch = labelled.decode(syn)
+    chex.assert_trees_all_close(batch.image, inner.decode(inner.init(jax.random.key(0), real())).image)
+    expected = 0.7 * jnp.eye(3) + 0.15 * (1 - jnp.eye(3))
+    chex.assert_trees_all_close(batch.label, jnp.broadcast_to(expected[:, None], batch.label.shape), atol=1e-6)
+    moved = labelled.decode(syn | {"label_logits": syn["label_logits"] + jnp.arange(3.0)})
+    chex.assert_trees_all_close(moved.label.sum(-1), jnp.ones(batch.label.shape[:2]), atol=1e-6)
+    assert (moved.label[..., 2] > batch.label[..., 2]).all()
