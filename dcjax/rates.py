@@ -36,7 +36,9 @@ def learned(start: float, steps: int | None = None) -> InnerRate:
     """
     _check(start)
     shape = () if steps is None else (steps,)
-    return InnerRate(lambda: {NAME: jnp.full(shape, raw(start))}, lambda hyper: jax.nn.softplus(hyper[NAME]))
+    return InnerRate(
+        lambda: {NAME: jnp.full(shape, raw(start), jnp.float32)}, lambda hyper: jax.nn.softplus(hyper[NAME])
+    )
 
 
 def raw(rate: float) -> Array:

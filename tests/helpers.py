@@ -73,8 +73,8 @@ PARAMETERIZATIONS = {
     "in_pixel_space": lambda net: dc.in_pixel_space(
         dc.pixels(2, dc.from_real), dc.normalisation.MeanStd((0.5,), (0.25,))
     ),
-    "addressable_memory": lambda net: dc.addressable_memory(4, 3, 2),
-    "soft_labels": lambda net: dc.soft_labels(dc.addressable_memory(4, 3, start=dc.from_real)),
+    "addressable_memory": lambda net: dc.addressable_memory(4, 8, 2),
+    "soft_labels": lambda net: dc.soft_labels(dc.pixels(2, dc.from_real)),
 }
 OBJECTIVES = {
     "gradient_matching": lambda net: dc.gradient_matching(net),

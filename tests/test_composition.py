@@ -54,7 +54,9 @@ def test_state_in_and_state_out_have_one_type(names):
     assert metrics["loss"].shape == ()
 
 
-@pytest.mark.parametrize("name", PARAMETERIZATIONS)
+@pytest.mark.parametrize(
+    "name", [name for name in PARAMETERIZATIONS if name not in ("addressable_memory", "soft_labels")]
+)
 def test_decoded_images_are_views_times_sources_with_the_views_outermost(name):
     images = PARAMETERIZATIONS[name](NET)
     syn = images.init(jax.random.key(0), DATA.sample(jax.random.key(1), 8))

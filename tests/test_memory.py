@@ -111,6 +111,6 @@ def test_labels_begin_near_the_class_and_are_learned_beside_what_is_learned_alre
     chex.assert_trees_all_close(batch.image, inner.decode(inner.init(jax.random.key(0), real())).image)
     expected = 0.7 * jnp.eye(3) + 0.15 * (1 - jnp.eye(3))
     chex.assert_trees_all_close(batch.label, jnp.broadcast_to(expected[:, None], batch.label.shape), atol=1e-6)
-    moved = labelled.decode(syn | {"label_logits": syn["label_logits"] + jnp.arange(3.0)})
+    moved = labelled.decode(syn | {"label_logits": syn["label_logits"] + jnp.array([[[0.0, 1.0, 2.0]]])})
     chex.assert_trees_all_close(moved.label.sum(-1), jnp.ones(batch.label.shape[:2]), atol=1e-6)
     assert (moved.label[..., 2] > batch.label[..., 2]).all()

@@ -29,17 +29,17 @@ def test_the_loss_and_gradient_of_tasks_are_the_means_of_each_ones(name):
     objective = OBJECTIVES[name]
     several, trajectory = dc.with_tasks(objective, TRAJECTORY, 3)
     draw, syn = problem()
-    key, points = jax.random.key(2), trajectory.init(jax.random.key(3), draw)
+    points = trajectory.init(jax.random.key(3), draw)
 
     def mean(loss):
         return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(objective.init(), syn)
 
-    actual = mean(lambda hyper, syn: several.loss(key, hyper, points, syn, draw.real))
+    actual = mean(lambda hyper, syn: several.loss(jax.random.key(2), hyper, points, syn, draw.real))
 
     def one_by_one(hyper, syn):
         each = [
             objective.loss(key, hyper, jax.tree.map(lambda x, i=i: x[i], points), syn, draw.real)
-            for i, key in enumerate(jax.random.split(key, 3))
+            for i, key in enumerate(jax.random.split(jax.random.key(2), 3))
         ]
         return jax.tree.map(lambda *values: sum(values) / 3, *each)
 
