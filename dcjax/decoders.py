@@ -18,15 +18,25 @@ import psutil
 from dcjax.base import Batch, InputError, Parameterization, Syn
 from dcjax.files import first_line
 from dcjax.normalisation import Normalisation
-from dcjax.parameterizations import bounded_formation, in_pixel_space, multi_formation, multi_scale_formation, pixels
+from dcjax.parameterizations import (
+    addressable_memory,
+    bounded_formation,
+    in_pixel_space,
+    multi_formation,
+    multi_scale_formation,
+    pixels,
+    soft_labels,
+)
 
 DECODERS: dict[str, Callable[..., Parameterization]] = {
     "pixels": pixels,
     "multi_formation": multi_formation,
     "multi_scale_formation": multi_scale_formation,
     "bounded_formation": bounded_formation,
+    "addressable_memory": addressable_memory,
 }
 _SPACES = {"normalised": lambda images, normalisation: images, "pixel": in_pixel_space}
+_LABELS = {"hard": lambda parameterization: parameterization, "soft": soft_labels}
 _MOST_BRANCHES = 16  # in the name of a parameter
 _SHORT = reprlib.Repr()  # for what a file notes
 
@@ -36,16 +46,16 @@ def decoded(compact: dict[str, np.ndarray], note: Any, normalisation: Normalisat
 
     Args:
         compact: the parameters by name; "a/b" is leaf b of branch a.
-        note: `{"name": ..., "arguments": {...}, "image_space": "normalised" or "pixel"}`.
+        note: `{"name": ..., "arguments": {...}, "image_space": "normalised" or "pixel", "labels": "hard" or "soft"}`.
         normalisation: the one that the images were learned in.
 
     Returns:
         Images in that normalisation and labels, [K, M, ...].
     """
-    name, arguments, keep = _checked(note)
+    name, arguments, keep, label = _checked(note)
     try:
         _check_sizes(arguments, compact)
-        learned, parameterization = _nested(compact), keep(DECODERS[name](**arguments), normalisation)
+        learned, parameterization = _nested(compact), label(keep(DECODERS[name](**arguments), normalisation))
         _check_memory(jax.eval_shape(parameterization.decode, learned))
         return parameterization.decode(learned)
     except Exception as error:  # whatever a decoder raises for arguments and parameters that are not its own
@@ -74,18 +84,20 @@ def _check_memory(batch):
 
 def _checked(note):
     try:
-        space = note.get("image_space", "normalised")  # older files do not say, because there was no other
-        name, arguments, keep = str(note["name"]), dict(note["arguments"]), _SPACES[space]
+        # Older files say neither, because there was no other.
+        space, labels = note.get("image_space", "normalised"), note.get("labels", "hard")
+        name, arguments, keep, label = str(note["name"]), dict(note["arguments"]), _SPACES[space], _LABELS[labels]
     except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
-            "Decoding needs a note of the decoder's name, its arguments and its image_space ('normalised' or 'pixel'), but the set "
+            "Decoding needs a note of the decoder's name, its arguments, its image_space ('normalised' or 'pixel') and its labels ('hard' or "
+            f"'soft'), but the set "
             f"has {_SHORT.repr(note)}: use the images as they are stored."
         ) from None
     if name not in DECODERS:
         raise InputError(
             f"There is no decoder {_SHORT.repr(name)}: choose {', '.join(DECODERS)}, or add it to dcjax.artifact.DECODERS."
         )
-    return name, arguments, keep
+    return name, arguments, keep, label
 
 
 def _nested(leaves: dict[str, np.ndarray]) -> Syn:

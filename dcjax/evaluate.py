@@ -15,7 +15,7 @@ from dcjax.data import Split
 from dcjax.normalisation import normalised_bytes
 from dcjax.recipes import Recipe, dc_recipe
 from dcjax.sharding import device_count
-from dcjax.training import cross_entropy, fit, flatten, map_images, steps_per_epoch
+from dcjax.training import cross_entropy, flatten, map_images
 
 
 def evaluate(
@@ -84,20 +84,9 @@ def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: H
         The trained weights.
     """
     init_key, *phase_keys = jax.random.split(key, 1 + len(recipe.phases))
-    params, rate = net.init(init_key), recipe.rate(hyper)
-    steps = steps_per_epoch(batch.image.shape[0], recipe.batch_size)
+    params, rate = recipe.begin(net, init_key), recipe.rate(hyper)
     for phase_key, phase in zip(phase_keys, recipe.phases):
-        params = fit(
-            phase_key,
-            cross_entropy(net),
-            params,
-            batch,
-            phase.optimizer(steps, rate),
-            epochs=phase.epochs,
-            batch_size=recipe.batch_size,
-            augment=recipe.augment,
-            mix=recipe.mix,
-        )
+        params = phase.train(phase_key, cross_entropy(net), params, batch, recipe, rate)
     return params
 
 

@@ -4,10 +4,15 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 
+from dcjax import rates
 from dcjax.augment import cutmix, dsa, idc, identity, no_mixing
-from dcjax.base import Array, Augmentation, Hyper, InputError, Mixing
+from dcjax.base import Array, Augmentation, Batch, Hyper, InputError, Key, Loss, Mixing, Network, Params
+from dcjax.minibatches import in_order, steps_per_epoch
+from dcjax.training import fit, unroll
 
 # A recipe is an argument of compiled functions, and JAX compares such arguments. Its callables are NamedTuples because two of those
 # that are made alike are equal, where two closures are not.
@@ -22,10 +27,15 @@ class ConstantRate(NamedTuple):
         return self.rate
 
 
+def _itself(rate: Array) -> Array:
+    return rate
+
+
 class LearnedRate(NamedTuple):
     """Gives a rate that was learned with the images, as one of the hyperparameters by name."""
 
     name: str
+    stands_for: Callable[[Array], Array] = _itself  # what is stored -> the rate
 
     def __call__(self, hyper: Hyper) -> Array:
         known = dict(hyper)
@@ -34,35 +44,81 @@ class LearnedRate(NamedTuple):
                 f"The recipe trains at the learned {self.name!r}, but {', '.join(known) or 'nothing'} was learned beside the "
                 "images: give `hyper`, or a recipe with a rate of its own."
             )
-        return known[self.name]
+        return self.stands_for(jnp.asarray(known[self.name]))
 
 
 class Phase(NamedTuple):
-    """Trains for some epochs under one optimizer, whose state starts afresh."""
+    """Trains for some epochs of reshuffled mini-batches under one optimizer, whose state starts afresh."""
 
     optimizer: Callable[[int, Any], optax.GradientTransformation]  # from the steps in an epoch and the recipe's rate
     epochs: int
+
+    def train(self, key: Key, loss: Loss, params: Params, batch: Batch, recipe: "Recipe", rate: Any) -> Params:
+        optimizer = self.optimizer(steps_per_epoch(batch.image.shape[0], recipe.batch_size), rate)
+        how = {"batch_size": recipe.batch_size, "augment": recipe.augment, "mix": recipe.mix}
+        return fit(key, loss, params, batch, optimizer, epochs=self.epochs, **how)
+
+
+class Replay(NamedTuple):
+    """Takes the images of a class-grouped set some at a time in their order, by plain gradient steps, each at a rate of its own (DD)."""
+
+    passes: int
+
+    def train(self, key: Key, loss: Loss, params: Params, batch: Batch, recipe: "Recipe", rate: Any) -> Params:
+        size, num_classes = batch.label.shape
+        grouped = jax.tree.map(lambda x: x.reshape(num_classes, -1, *x.shape[1:]), batch)
+        steps = size // num_classes // recipe.batch_size * self.passes
+        if jnp.ndim(rate) and len(rate) != steps:
+            raise InputError(
+                f"{len(rate)} rates were learned, but {self.passes} passes over these images have {steps} steps: give as many passes as "
+                "they were learned with."
+            )
+        how = {"order": in_order(recipe.batch_size), "rate": rate, "augment": recipe.augment, "mix": recipe.mix}
+        return unroll(key, loss, params, grouped, optax.sgd(1.0), steps=steps, **how)
+
+
+class AnyStart(NamedTuple):
+    """Begins every student with weights drawn at random."""
+
+    def __call__(self, net: Network, key: Key) -> Params:
+        return net.init(key)
+
+
+class OneStart(NamedTuple):
+    """Begins every student with the same weights, those drawn with a seed: for sets that are learned for one known network (DD)."""
+
+    seed: int
+
+    def __call__(self, net: Network, key: Key) -> Params:
+        del key
+        return net.init(jax.random.key(self.seed))
 
 
 class Recipe(NamedTuple):
     """Says how a student is trained: in phases, one after the other."""
 
-    phases: tuple[Phase, ...]
-    batch_size: int
+    phases: tuple[Phase | Replay, ...]
+    batch_size: int  # images in a step: of all classes together, but in a `Replay` of each class
     augment: Augmentation = identity
     mix: Mixing = no_mixing
     description: str = ""  # for whoever trains on the set elsewhere
     # The rate, from what was learned beside the images; a phase's optimizer takes it, or a fraction of it.
     rate: Callable[[Hyper], Any] = ConstantRate(0.01)
+    begin: Callable[[Network, Key], Params] = AnyStart()
 
     def plain(self) -> "Recipe":
         """Gives the same recipe without augmentation and mixing."""
         return self._replace(augment=identity, mix=no_mixing)
 
     def at_learned_rate(self, name: str = "rate") -> "Recipe":
-        """Gives the same recipe at a rate that was learned, `hyper[name]`, which may differ without compiling anew."""
-        description = f"{self.description}; the learned {name} takes the place of that rate"
-        return self._replace(rate=LearnedRate(name), description=description)
+        """Gives the same recipe at a rate that was learned, `hyper[name]`, which may differ without compiling anew.
+
+        `rates.NAME` stands for the softplus of what is stored, any other name for the rate itself.
+        """
+        is_raw = name == rates.NAME
+        words = f"the softplus of the learned {name}" if is_raw else f"the learned {name}"
+        description = f"{self.description}; {words} takes the place of that rate"
+        return self._replace(rate=LearnedRate(name, jax.nn.softplus if is_raw else _itself), description=description)
 
 
 def sgd(rate: float) -> optax.GradientTransformation:
@@ -81,6 +137,15 @@ class _Fraction(NamedTuple):
 
     def __call__(self, steps, rate):
         return sgd(rate / self.divisor)
+
+
+class _Constant(NamedTuple):
+    """Makes SGD with momentum at the rate, without weight decay."""
+
+    momentum: float
+
+    def __call__(self, steps, rate):
+        return optax.sgd(rate, momentum=self.momentum or None)
 
 
 class _Dropping(NamedTuple):
@@ -130,3 +195,33 @@ def idc_recipe(epochs: int = 1000, augment: Augmentation | None = None, mix: Mix
     )
     phases = (Phase(_Dropping(drops), epochs),)
     return Recipe(phases, 64, augment or idc(), mix or cutmix(probability=0.5), description, ConstantRate(0.01))
+
+
+@functools.cache
+def constant_recipe(
+    epochs: int = 300,
+    augment: Augmentation = identity,
+    *,
+    batch_size: int = 640,
+    learning_rate: float = 0.01,
+    momentum: float = 0.9,
+) -> Recipe:
+    """Makes the recipe of Remember the Past (arXiv:2206.02916): SGD with momentum at a constant rate, without weight decay."""
+    description = (
+        f"SGD, batch {batch_size}, momentum {momentum}, no weight decay, rate {learning_rate} for {epochs} epochs"
+    )
+    phases = (Phase(_Constant(momentum), epochs),)
+    return Recipe(phases, batch_size, augment, description=description, rate=ConstantRate(learning_rate))
+
+
+@functools.cache
+def replay_recipe(passes: int = 3, per_class: int = 1, learning_rate: float = 0.02) -> Recipe:
+    """Makes DD's recipe (Wang et al., arXiv:1811.10959): the very steps that the images were learned for.
+
+    Args:
+        passes: how often all images are taken.
+        per_class: images of each class in a step, taken in order.
+        learning_rate: the rate of every step; `at_learned_rate` takes those learned.
+    """
+    description = f"plain gradient steps on the next {per_class} image(s) of every class, {passes} times over, rate {learning_rate}"
+    return Recipe((Replay(passes),), per_class, description=description, rate=ConstantRate(learning_rate))

@@ -47,6 +47,11 @@ def drawn(key: Key, draw: Draw) -> Params:
     return draw.start
 
 
+def known(net: Network, seed: int) -> Begin:
+    """Begins every new network with the same weights, those drawn with a seed (DD's known initialisation)."""
+    return lambda key, draw: net.init(jax.random.key(seed))
+
+
 def fresh(net: Network, *, begin: Begin | None = None) -> Trajectory:
     """Takes a new network for every comparison and never trains it (DM's trajectory).
 

@@ -10,6 +10,7 @@ from dcjax.parameterizations._formation import bounded_formation as bounded_form
 from dcjax.parameterizations._formation import from_mixed as from_mixed
 from dcjax.parameterizations._formation import multi_formation as multi_formation
 from dcjax.parameterizations._formation import multi_scale_formation as multi_scale_formation
+from dcjax.parameterizations._labels import LOGITS as LOGITS
 from dcjax.parameterizations._labels import soft_labels as soft_labels
 from dcjax.parameterizations._memory import addressable_memory as addressable_memory
 from dcjax.parameterizations._memory import recall as recall

@@ -4,6 +4,7 @@ A new part is a frozen dataclass in a file of its own and a line here. Its field
 `--help`, the saved config, the check on resume, the shortest command and the artefact's decoder follow from them.
 """
 
+from experiments.parts.addressable_memory import AddressableMemory
 from experiments.parts.distribution_matching import DistributionMatching
 from experiments.parts.formation import BoundedFormation, MultiFormation, MultiScaleFormation
 from experiments.parts.fresh import Fresh
@@ -14,20 +15,23 @@ from experiments.parts.on_synthetic import OnSynthetic
 from experiments.parts.part import Axis
 from experiments.parts.pixels import Pixels
 from experiments.parts.recipes import RECIPES as RECIPES
+from experiments.parts.unrolled import Unrolled
 
 PARAMETERIZATIONS = Axis(
     "parameterization",
-    "What is learned: the images, or images that are each cut into several.",
+    "What is learned: the images, images that are each cut into several, or bases that images are recalled from.",
     pixels=Pixels,
     multi_formation=MultiFormation,
     multi_scale_formation=MultiScaleFormation,
     bounded_formation=BoundedFormation,
+    addressable_memory=AddressableMemory,
 )
 OBJECTIVES = Axis(
     "objective",
-    "What is compared between condensed and real images: gradients or mean features.",
+    "What is compared between condensed and real images: gradients, mean features, or what a network trained on the one makes of the other.",
     gradient_matching=GradientMatching,
     distribution_matching=DistributionMatching,
+    unrolled=Unrolled,
 )
 TRAJECTORIES = Axis(
     "trajectory",

@@ -25,11 +25,11 @@ class MultiFormation(ParameterizationPart):
                 f"{self.factor}: give at least {self.factor**2}."
             )
 
-    def real_needed(self, ipc: int) -> int:
+    def real_needed(self, ipc: int, num_classes: int) -> int:
         return ipc * self.factor**2
 
     def build(self, context: Context) -> dc.Parameterization:
-        return self.decoder(**self.arguments(context.ipc), start=context.start(self.factor))
+        return self.decoder(**self.arguments(context), start=context.start(self.factor))
 
 
 @dataclasses.dataclass(frozen=True)

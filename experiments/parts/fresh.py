@@ -14,7 +14,7 @@ class Fresh(Training):
 
     def idle(self, settings: Any) -> dict[str, str]:
         alone = {} if settings.matches > 1 else {"trajectory": "--matches 1"}
-        training = {field.name for field in dataclasses.fields(Training)} - {"pool"}
+        training = {field.name for field in dataclasses.fields(Training)} - {"pool", "init_seed"}
         return alone | ({} if self.pool else dict.fromkeys(training, "--trajectory fresh and --pool 0"))
 
     def build(self, context: Context) -> dc.Trajectory:

@@ -40,14 +40,14 @@ class Part:
 class ParameterizationPart(Part):
     """A parameterization: what is learned. A subclass has `decoder(**arguments)`, which also rebuilds it from the artefact."""
 
-    def arguments(self, ipc: int) -> dict[str, Any]:
-        """Gives the arguments of the decoder: all settings of the part, unless a subclass overrides this."""
-        return {"ipc": ipc, **dataclasses.asdict(self)}
+    def arguments(self, context: Context) -> dict[str, Any]:
+        """Gives the arguments of the decoder: images per class and all settings of the part, unless a subclass overrides this."""
+        return {"ipc": context.ipc, **dataclasses.asdict(self)}
 
     def build(self, context: Context) -> dc.Parameterization:
-        return self.decoder(**self.arguments(context.ipc), start=context.start(1))
+        return self.decoder(**self.arguments(context), start=context.start(1))
 
-    def real_needed(self, ipc: int) -> int:
+    def real_needed(self, ipc: int, num_classes: int) -> int:
         """Counts the real images of each class that condensed ones start from."""
         return ipc
 

@@ -1,12 +1,14 @@
 """Holds the recipes that students are trained by when a set is judged."""
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import dcjax as dc
+from dcjax import InputError
+from dcjax.recipes import AnyStart, OneStart
 from experiments.parts.choices import AUGMENTS, MIXES
 from experiments.parts.part import Axis, Part
-from experiments.parts.values import Mark, below
+from experiments.parts.values import MOST, MOST_AT_ONCE, POSITIVE, Mark, MaybeSeed, at_least, at_most, below
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +37,78 @@ class IDCRecipe(DCRecipe):
     schedule = staticmethod(dc.idc_recipe)
 
 
+def _check_rate(part, settings):
+    """Refuses to train students at a learned rate where none is learned."""
+    if part.eval_rate is None and settings.values().get("learned_rate", "none") == "none":
+        raise InputError(
+            "Students are to be trained at the learned rate, but none is learned: give --eval-rate, or a --learned-rate."
+        )
+
+
+def _at(rate, recipe):
+    return recipe.at_learned_rate(dc.rates.NAME) if rate is None else recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantRecipe(DCRecipe):
+    """Trains students as Remember the Past does: at a constant rate with momentum, without weight decay."""
+
+    eval_rate: Annotated[float | None, *POSITIVE, Mark.FREE] = 0.01
+    """Learning rate of students; none for the one that was learned with the images."""
+    eval_batch: Annotated[int, at_least(1), at_most(MOST), Mark.FREE] = 640
+    """Images in each training step of a student."""
+    eval_momentum: Annotated[float, below(1), Mark.FREE] = 0.9
+    """Momentum of students."""
+
+    def check(self, settings: Any) -> None:
+        _check_rate(self, settings)
+
+    def build(self) -> dc.Recipe:
+        how = {"batch_size": self.eval_batch, "momentum": self.eval_momentum}
+        recipe = dc.constant_recipe(
+            self.eval_epochs, AUGMENTS[self.eval_augment], **how, learning_rate=self.eval_rate or 0.01
+        )
+        return _at(self.eval_rate, recipe._replace(mix=MIXES[self.eval_mix]))
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayRecipe(Part):
+    """Trains students as DD does: by the very steps that the images were learned for."""
+
+    eval_passes: Annotated[int, at_least(1), at_most(MOST_AT_ONCE), Mark.FREE] = 3
+    """How often a student takes all images."""
+    eval_per_class: Annotated[int, at_least(1), at_most(MOST), Mark.FREE] = 1
+    """Images of each class in a step, taken in order."""
+    eval_rate: Annotated[float | None, *POSITIVE, Mark.FREE] = None
+    """Learning rate of every step; none for those that were learned with the images."""
+    eval_start: Annotated[MaybeSeed, Mark.FREE] = None
+    """Seed of the one network that every student begins as; each begins as its own when not given."""
+
+    def check(self, settings: Any) -> None:
+        _check_rate(self, settings)
+        steps = settings.ipc // self.eval_per_class * self.eval_passes
+        if settings.ipc % self.eval_per_class:
+            raise InputError(
+                f"--eval-per-class {self.eval_per_class} does not divide the {settings.ipc} image(s) of each class: give a number that does."
+            )
+        learned = settings.values().get("learned_rate")
+        if learned == "each" and self.eval_rate is None and steps != settings.unroll_steps:
+            raise InputError(
+                f"--unroll-steps {settings.unroll_steps} learns as many rates, but students make {steps} steps: give --unroll-steps "
+                f"{steps}, or another --eval-passes."
+            )
+
+    def build(self) -> dc.Recipe:
+        recipe = dc.replay_recipe(self.eval_passes, self.eval_per_class, self.eval_rate or 0.02)
+        begin = AnyStart() if self.eval_start is None else OneStart(self.eval_start)
+        return _at(self.eval_rate, recipe._replace(begin=begin))
+
+
 RECIPES = Axis(
     "eval_recipe",
-    "Schedule and batch size of the students' training: DC's (DSA's and DM's too) or IDC's.",
+    "How students are trained: as DC does (DSA and DM too), IDC, or Remember the Past (constant), or by replaying DD's steps.",
     dc=DCRecipe,
     idc=IDCRecipe,
+    constant=ConstantRecipe,
+    replay=ReplayRecipe,
 )

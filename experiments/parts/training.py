@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import optax
 
 import dcjax as dc
+from dcjax import InputError
 from experiments.parts.choices import AUGMENTS, MIXES
 from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
-from experiments.parts.values import Count, Rate, Share, below
+from experiments.parts.values import Count, MaybeSeed, Rate, Share, below
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,15 @@ class Training(TrajectoryPart):
     pool_epochs: Count = 2
     """Epochs that each network of the pool is trained for."""
 
+    init_seed: MaybeSeed = None
+    """Seed of the one network that every new network begins as; each begins as its own when not given."""
+
+    def check(self, settings: Any) -> None:
+        if self.pool and self.init_seed is not None:
+            raise InputError(
+                "A new network begins as one of the --pool or as that of --init-seed, not as both: leave one out."
+            )
+
     def idle(self, settings: Any) -> dict[str, str]:
         return {} if self.pool else {"pool_epochs": "--pool 0"}
 
@@ -40,7 +50,12 @@ class Training(TrajectoryPart):
         """Names the settings without effect if every network has one comparison, after which it is not trained."""
         if settings.matches > 1:
             return {}
-        own = {field.name for field in dataclasses.fields(self)} - {"pool", "pool_epochs", "warm_up_epochs"}
+        own = {field.name for field in dataclasses.fields(self)} - {
+            "pool",
+            "pool_epochs",
+            "init_seed",
+            "warm_up_epochs",
+        }
         kept = {field.name for field in dataclasses.fields(Training)} if self.pool else set()
         return dict.fromkeys(("trajectory", *sorted(own - kept)), "--matches 1")
 
@@ -57,6 +72,8 @@ class Training(TrajectoryPart):
 
     def begin(self, net: dc.Network) -> Callable:
         """Gives the function that begins a new network."""
+        if self.init_seed is not None:
+            return dc.known(net, self.init_seed)
         return dc.drawn if self.pool else dc.untrained(net)
 
     def source(self, context: Context, pretrain: Pretrain) -> Supply:

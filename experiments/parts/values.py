@@ -46,17 +46,20 @@ MOST_WIDE = 2**16  # of what an array has along one side
 Count = Annotated[int, at_least(1), at_most(MOST)]
 MaybeCount = Annotated[int | None, at_least(1), at_most(MOST)]
 Steps = Annotated[int, at_least(1), at_most(MOST_AT_ONCE)]
+MaybeSteps = Annotated[int | None, at_least(1), at_most(MOST_AT_ONCE)]
 Size = Annotated[int, at_least(1), at_most(MOST_WIDE)]
 MaybeSize = Annotated[int | None, at_least(1), at_most(MOST_WIDE)]
 MaybeSide = Annotated[int | None, at_least(4), at_most(4096)]  # pixels of an image
 Epochs = Annotated[int, below(MOST)]
 Seed = Annotated[int, below(2**32)]
+MaybeSeed = Annotated[int | None, below(2**32)]
 Share = Annotated[float, below(1)]
-Rate = Annotated[
-    float,
+POSITIVE = (
     Range("a positive number", lambda value: 0 < value < float("inf")),
     Range("from 1e-38 to 1e38, as numbers of single precision are", lambda value: 1e-38 <= value <= 1e38),
-]
+)
+Rate = Annotated[float, *POSITIVE]
+MaybeRate = Annotated[float | None, *POSITIVE]
 
 
 def flag(name: str) -> str:

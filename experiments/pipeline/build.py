@@ -32,12 +32,14 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
     objective = parts["objective"].build(context)
     if settings.syn_batch or draw_size(settings, data.num_classes) > settings.real_batch:
         objective = dc.on_minibatch(objective, syn=settings.syn_batch, real=settings.real_batch)
-    smallest = min(data.train.counts)
-    trajectory = _starting_from(
-        parts["trajectory"].build(context), min(draw_size(settings, data.num_classes), smallest)
-    )
+    if settings.classes:
+        objective = dc.on_classes(objective, settings.classes)
+    drawn = min(draw_size(settings, data.num_classes), min(data.train.counts))
+    trajectory = _starting_from(parts["trajectory"].build(context), drawn)
+    if settings.tasks > 1:
+        objective, trajectory = dc.with_tasks(objective, trajectory, settings.tasks)
     condenser = dc.condenser(images, objective, trajectory, _optimizer(parts, data.num_classes))
-    return Method(net, images, _decoder(settings), condenser, recipe)
+    return Method(net, images, _decoder(settings, context), condenser, recipe)
 
 
 def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Context:
@@ -52,9 +54,10 @@ def draw_size(settings: Settings, num_classes: int) -> int:
     return max(settings.real_batch, settings.parts["trajectory"].real_needed(settings, num_classes))
 
 
-def _decoder(settings):
-    arguments = settings.parts["parameterization"].arguments(settings.ipc)
-    return {"name": settings.parameterization, "arguments": arguments, "image_space": settings.image_space}
+def _decoder(settings, context):
+    arguments = settings.parts["parameterization"].arguments(context)
+    kept = {"image_space": settings.image_space, "labels": settings.labels}
+    return {"name": settings.parameterization, "arguments": arguments, **kept}
 
 
 def _starting_from(trajectory, count):
@@ -68,10 +71,11 @@ def _starting_from(trajectory, count):
 
 def _optimizer(parts, num_classes):
     images = parts["parameterization"].optimizers(parts["images"].optimizer(num_classes))
+    images |= parts["images"].label_optimizers()
     hyper = parts["objective"].optimizers()
     both = images.keys() & hyper.keys()
     if both:
         raise ValueError(
             f"{', '.join(both)} is learned by the parameterization and by the objective: rename one of them."
         )
-    return dc.optimizers.by_name(images | hyper)
+    return parts["images"].clipped(dc.optimizers.by_name(images | hyper))

@@ -49,7 +49,7 @@ class Job(NamedTuple):
     @property
     def first_draw(self) -> int:
         """Counts the real images of each class in the first draw, which condensed ones may start from."""
-        return max(self.draw, started_from(self.settings))
+        return max(self.draw, started_from(self.settings, self.data.num_classes))
 
     def decoded(self, syn: dc.Syn) -> dc.Batch:
         return self.method.parameterization.decode(syn)
@@ -69,11 +69,11 @@ def load_data(settings: Settings, data_dir: str | None = None) -> dc.data.Datase
     return dc.data.load(settings.dataset, data_dir=place, image_size=settings.image_size, normalisation=whitening)
 
 
-def started_from(settings: Settings) -> int:
+def started_from(settings: Settings, num_classes: int) -> int:
     """Counts the real images of each class that condensed ones start from."""
     if not settings.about.condenses or settings.start != "real":
         return 0
-    return settings.parts["parameterization"].real_needed(settings.ipc)
+    return settings.parts["parameterization"].real_needed(settings.ipc, num_classes)
 
 
 def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
@@ -84,9 +84,10 @@ def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
         raise dc.InputError(
             f"--ipc {settings.ipc} asks for more images than there are: class {name!r} has {smallest} to train on."
         )
-    if started_from(settings) > smallest:
+    needed = started_from(settings, data.num_classes)
+    if needed > smallest:
         raise dc.InputError(
-            f"--ipc {settings.ipc} with --parameterization {settings.parameterization} starts from {started_from(settings)} real "
+            f"--ipc {settings.ipc} with --parameterization {settings.parameterization} starts from {needed} real "
             f"images of every class, but the smallest has {smallest} to train on: learn fewer or smaller ones, or give --start noise."
         )
     keys = Keys(*replicate(jax.random.split(jax.random.key(settings.seed), 4)))

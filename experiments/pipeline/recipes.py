@@ -37,7 +37,12 @@ def recipe(name: str, meta: dict[str, Any], dataset: str, epochs: int | None) ->
     noted = _noted(meta.get("recipe", {})) if name == "own" else None
     name = "dc" if name == "own" and noted is None else name
     schedule, settings = noted or _published(PAPERS[name], dataset)
-    return name, RECIPES.members[schedule](**settings | ({"eval_epochs": epochs} if epochs else {})).build()
+    part = RECIPES.members[schedule](**settings)
+    if epochs and not hasattr(part, "eval_epochs"):
+        raise dc.InputError(
+            f"--epochs {epochs} is no setting of the recipe {name}, which trains for the steps that it was made for: leave it out."
+        )
+    return name, (dataclasses.replace(part, eval_epochs=epochs) if epochs else part).build()
 
 
 def _published(method, dataset):

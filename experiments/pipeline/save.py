@@ -37,9 +37,6 @@ def _meta(job, accuracy):
         "training": job.method.recipe.description,
         "normalisation": job.data.train.normalisation.description,
         "schedule": settings.eval_recipe,
-        "epochs": settings.eval_epochs,
-        "augmentation": settings.eval_augment,
-        "mixing": settings.eval_mix,
         "settings": dataclasses.asdict(settings.parts["eval_recipe"]),
         "network": {"network": settings.network, **dataclasses.asdict(settings.parts["network"])},
     }

@@ -54,6 +54,10 @@ class Loop(Part):
     """Real images per class in a comparison; at most as many as the smallest class has."""
     syn_batch: MaybeCount = None
     """Most condensed images per class in a comparison; all when not given."""
+    classes: MaybeCount = None
+    """Classes in a comparison, drawn anew in each; all when not given."""
+    tasks: Steps = 1
+    """Networks that every comparison is made on, divided among the devices; its loss is their mean."""
     checkpoint_every: Annotated[Count, *Free] = 10
     """Iterations between checkpoints."""
     eval_at: Annotated[tuple[int, ...], *Free] = ()
