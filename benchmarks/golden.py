@@ -69,7 +69,7 @@ def peer(arrays: dict[str, np.ndarray], precision: str, distance: str) -> tuple[
     import torch
 
     from benchmarks import peer_idc
-    from benchmarks.peer import DEVICE, ConvNet, filterwise_cosine, matching_loss, set_precision
+    from benchmarks.peer import DEVICE, filterwise_cosine, matching_loss, set_precision
 
     distances = {
         "layerwise_cosine": filterwise_cosine,
@@ -78,7 +78,20 @@ def peer(arrays: dict[str, np.ndarray], precision: str, distance: str) -> tuple[
     }
 
     set_precision(precision)
-    size, channels = arrays["real"].shape[2], arrays["real"].shape[-1]
+    real, syn = (torch.tensor(arrays[n]).permute(0, 1, 4, 2, 3).to(DEVICE) for n in ("real", "synthetic"))
+    syn.requires_grad_()
+    loss = matching_loss(published_net(arrays), list(syn), list(real), distances[distance])
+    (gradient,) = torch.autograd.grad(loss, syn)
+    return loss.item(), gradient.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+
+def published_net(arrays: dict[str, np.ndarray]):
+    """Makes the peer's network with the weights of a golden file."""
+    import torch
+
+    from benchmarks.peer import DEVICE, ConvNet
+
+    size, channels = arrays["real"].shape[-2], arrays["real"].shape[-1]
     width = len(arrays["conv0_bias"])
     net = ConvNet(3, width, (size, size, channels))
     with torch.no_grad():
@@ -91,11 +104,7 @@ def peer(arrays: dict[str, np.ndarray], precision: str, distance: str) -> tuple[
         dense = torch.tensor(arrays["dense_kernel"]).reshape(4, 4, width, 3)  # flattened H, W, C there; C, H, W here
         net.dense.weight.copy_(dense.permute(3, 2, 0, 1).flatten(1))
         net.dense.bias.copy_(torch.tensor(arrays["dense_bias"]))
-    real, syn = (torch.tensor(arrays[n]).permute(0, 1, 4, 2, 3).to(DEVICE) for n in ("real", "synthetic"))
-    syn.requires_grad_()
-    loss = matching_loss(net.to(DEVICE), list(syn), list(real), distances[distance])
-    (gradient,) = torch.autograd.grad(loss, syn)
-    return loss.item(), gradient.permute(0, 1, 3, 4, 2).cpu().numpy()
+    return net.to(DEVICE)
 
 
 SIDES: dict[str, Callable] = {"ours": ours, "peer": peer}

@@ -10,6 +10,7 @@ import optax
 import dcjax as dc
 from benchmarks.workload import Workload
 from dcjax import backend, sharding
+from experiments.pipeline.job import Job
 from experiments.pipeline.job import prepare as prepared
 from experiments.pipeline.machine import configure_jax
 from experiments.settings.settings import defaults
@@ -44,12 +45,21 @@ def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 def idc(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of the published settings as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "network_steps": work.network_steps, "real_batch": work.real}
-    job = prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data)
+    return one_step(prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data), data)
+
+
+def one_step(job: Job, data: dc.data.Dataset) -> Callable[[], None]:
     source = dc.source(data.train, real_per_class=job.draw)
     init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
     state = jax.jit(lambda source: job.method.condenser.init(init_key, source.draw(draw_key)))(source)
     run = dc.iteration(job.method.condenser, steps=1)
     return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
+
+
+def unrolled(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
+    """Gives a function that does one step of Remember the Past as `experiments.run` does, from the same state every time."""
+    sizes = {"width": work.width, "unroll_steps": work.network_steps, "real_batch": work.real, "tasks": work.tasks}
+    return one_step(prepared(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data)
 
 
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
@@ -65,7 +75,7 @@ def prepare(work: Workload) -> Callable[[], float]:
     configure_jax(work.precision)
     with sharding.across():
         data = random_data(work).replicated()
-        run = {"students": students, "idc": idc}.get(work.kind, condensation)(work, data)
+        run = {"students": students, "idc": idc, "unrolled": unrolled}.get(work.kind, condensation)(work, data)
 
     def timed():
         with sharding.across():

@@ -33,6 +33,12 @@ DEFAULT = {
         Workload("idc", "mnist", 32, real=64, network_steps=8),
         Workload("idc", "cifar10", 32, real=64, network_steps=32),
     ),
+    # An unrolled step is as long as it has steps of training: 50 to 200, as published, take as many times longer on both sides.
+    "unrolled": (
+        Workload("unrolled", "cifar10", 128, real=64, network_steps=2),
+        Workload("unrolled", "cifar10", 32, real=64, network_steps=8),
+        Workload("unrolled", "cifar10", 32, real=64, network_steps=4, tasks=2),
+    ),
     # Matching and inner training have the shares that they have in 10 matches of 256 real images and 450 epochs; about a thirtieth.
     "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
     # A hundredth of 20 students: a tenth of the epochs and of the test images, for two.
@@ -50,6 +56,11 @@ FULL = {
         for shape, steps in (("mnist", 8), ("cifar10", 32))
         for width in (128, 32)
         for ipc in (1, 10)
+    ),
+    "unrolled": tuple(
+        Workload("unrolled", "cifar10", width, real=64, network_steps=50, tasks=tasks)
+        for width in (128, 32)
+        for tasks in (1, 2)
     ),
     "outer": (Workload("outer", ipc=10, epochs=45),),  # a tenth
     "students": (Workload("students", students=2, epochs=1001, test=10_000),),  # a tenth

@@ -7,6 +7,7 @@ from typing import Literal
 SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 PRECISIONS = ("float32", "tensorfloat32")  # of matrix products and convolutions on a GPU
 FACTOR, NETWORK_BATCH = 2, 64  # of IDC
+BASES, DOWNSAMPLE, UNROLLED_BATCH = 16, 2, 32  # of Remember the Past: the last in every step, of each class
 PER_CLASS = 6000  # training images of a class, as MNIST has
 
 
@@ -18,10 +19,11 @@ class Workload:
     followed by `epochs` of training on the condensed images; with one match, that training follows it. `students`:
     `students` networks trained for `epochs` with the augmentation of digits, each tested on `test` images. `start`:
     loading the data and one step, from the start of the process. `idc`: one step of IDC with images cut into four, followed by
-    `network_steps` of training on real images.
+    `network_steps` of training on real images. `unrolled`: one step of Remember the Past, through `network_steps` of training on
+    images recalled from a memory, on `tasks` networks.
     """
 
-    kind: Literal["step", "outer", "students", "start", "idc"]
+    kind: Literal["step", "outer", "students", "start", "idc", "unrolled"]
     shape: str = "mnist"
     width: int = 128
     ipc: int = 1
@@ -32,6 +34,7 @@ class Workload:
     students: int = 0
     test: int = 0
     network_steps: int = 0
+    tasks: int = 1
     precision: str = PRECISIONS[0]
 
     @property
@@ -45,6 +48,9 @@ class Workload:
             return f"step, {size}, {self.classes} classes x {self.real}"
         if self.kind == "idc":
             return f"IDC step, {size}, {self.classes} classes x {self.real}, {self.network_steps} network steps"
+        if self.kind == "unrolled":
+            tasks = f", {self.tasks} tasks" if self.tasks > 1 else ""
+            return f"unrolled, {size}, {self.network_steps} steps of {self.classes} x {self.recalls_taken}{tasks}"
         if self.kind == "outer":
             return f"outer, {size}, {self.matches} matches, {self.inner_epochs} epochs"
         if self.kind == "students":
@@ -59,6 +65,18 @@ class Workload:
         return max(2 * self.real, -(-self.network_steps * NETWORK_BATCH // self.classes))
 
     @property
+    def recalls(self) -> int:
+        """Counts the images of each class that a memory recalls within the bytes of `ipc`."""
+        height, width, channels = self.image_shape
+        bases = BASES * height * width * channels // DOWNSAMPLE**2
+        return (self.ipc * self.classes * height * width * channels - bases) // (self.classes * BASES)
+
+    @property
+    def recalls_taken(self) -> int:
+        """Counts the images of each class in a step of unrolled training."""
+        return min(UNROLLED_BATCH, self.recalls)
+
+    @property
     def inner_epochs(self) -> int:
         return max(self.matches - 1, 1) * self.epochs
 
@@ -70,15 +88,17 @@ def gigaflops(work: Workload) -> float:
     """Counts the operations of the direct algorithm, in units of 1e9: what both sides would do without any shortcut.
 
     A convolution of `f` operations takes `f` forward and `f` for each of its two transposes; the first layer's image
-    gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`.
+    gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`, and so does a step's share of a gradient through training.
     """
     first, rest = _forward_flops(work)
     gradient = 3 * (first + rest) - first
     images = work.ipc * work.classes
     matching = work.real * work.classes * gradient + images * 7 * (first + rest)
+    inner = work.classes * work.recalls_taken * (gradient + 7 * (first + rest))
     formed = FACTOR**2 * images * 7 * (first + rest) + work.real * work.classes * gradient
     total = {
         "idc": formed + work.network_steps * NETWORK_BATCH * gradient,
+        "unrolled": work.tasks * (work.network_steps * inner + work.real * work.classes * gradient),
         "step": matching,
         "start": matching,
         "outer": work.matches * matching + work.inner_epochs * images * gradient,

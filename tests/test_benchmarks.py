@@ -5,6 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import pytest
+from helpers import golden as golden_arrays
+from helpers import relative_error
 
 import dcjax as dc
 from benchmarks import golden, ours, tables
@@ -43,6 +45,7 @@ def test_a_side_reproduces_the_published_values(side, files, distances, monkeypa
         Workload("step", **TINY),
         Workload("outer", ipc=2, epochs=1, **TINY),
         Workload("idc", network_steps=1, **TINY),
+        Workload("unrolled", ipc=4, network_steps=2, tasks=2, **TINY),
         Workload("students", students=1, epochs=2, test=8, **TINY),
     ],
     ids=lambda work: work.kind,
@@ -55,6 +58,28 @@ def test_every_kind_of_work_can_be_done(work, side):
     else:
         program = ours
     assert program.prepare(work)() > 0
+
+
+def test_the_peer_that_unrolls_gives_the_published_gradients():
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer, peer_unrolled
+
+    arrays = golden_arrays("rtp_memory_bptt")
+    net = golden.published_net(arrays).double()  # in float32 the input of a ReLU changes its sign
+    bases = torch.tensor(arrays["bases"]).permute(0, 3, 1, 2).double().to(peer.DEVICE).requires_grad_()
+    addresses = torch.tensor(arrays["coefficients"]).double().to(peer.DEVICE).requires_grad_()
+    labels = torch.arange(3, device=peer.DEVICE).repeat_interleave(2)
+    real = torch.tensor(arrays["real"]).permute(0, 3, 1, 2).double().to(peer.DEVICE)
+
+    def recall(chosen):
+        return peer_unrolled.recalled(bases, addresses.flatten(0, 1)[chosen])
+
+    target = torch.tensor(arrays["real_labels"]).to(peer.DEVICE)
+    loss = peer_unrolled.backpropagate(net, recall, labels, 4 * [torch.arange(6)], real, target)
+    assert loss == pytest.approx(float(arrays["outer_loss"]), rel=1e-5)
+    of_bases = bases.grad.permute(0, 2, 3, 1).cpu().numpy()
+    assert relative_error(of_bases, arrays["grad_bases"]) < golden.TOLERANCE
+    assert relative_error(addresses.grad.cpu().numpy(), arrays["grad_coefficients"]) < golden.TOLERANCE
 
 
 @pytest.mark.parametrize("shape", ["mnist", "cifar10"])
