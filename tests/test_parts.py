@@ -102,6 +102,9 @@ def test_a_run_of_a_part_resumes_repeats_and_decodes(capsys):
     assert "--views" not in command(parse([*QUICK, *TOY]))
 
 
+RATES = {name: {dc.rates.NAME: optax.sgd(0.01)} for name in OBJECTIVES if name.startswith("unrolled")}
+
+
 @pytest.mark.parametrize(
     "names", [*((name, "fresh") for name in OBJECTIVES), *(("gradient_matching", name) for name in TRAJECTORIES)]
 )
@@ -109,7 +112,9 @@ def test_a_parameterization_of_ones_own_composes(names):
     objective, trajectory = names
     pool = jax.eval_shape(jax.vmap(NET.init), jax.random.split(jax.random.key(0), 2))
     source = dc.with_pool(dc.source(DATA.train, real_per_class=4), pool)
-    optimizer = dc.optimizers.by_name({"image": optax.sgd(0.1, momentum=0.5), "tint": optax.sgd(0.01)})
+    optimizer = dc.optimizers.by_name(
+        {"image": optax.sgd(0.1, momentum=0.5), "tint": optax.sgd(0.01), **RATES.get(objective, {})}
+    )
     condenser = dc.condenser(tinted(2, 2), OBJECTIVES[objective](NET), TRAJECTORIES[trajectory](NET), optimizer)
     _keeps_its_type(condenser, source)
 

@@ -69,8 +69,11 @@ UNKNOWN = {  # what a set notes -> what is said to be unknown
     "epochs": (OLDER | {"epochs": "12"}, "(eval-epochs must be of type int, not '12')"),
     "absurd epochs": (OLDER | {"epochs": 10**18}, "(eval-epochs must be from 0 to below 1000000000, not "),
     "a list": (OLDER | {"augmentation": ["dsa"]}, "(eval-augment must be one of none, dc_digits, "),
-    "schedule": (OLDER | {"schedule": "mtt"}, "(its schedule is 'mtt', not one of dc, idc)"),
-    "a schedule of another type": (OLDER | {"schedule": {}}, "(its schedule is {}, not one of dc, idc)"),
+    "schedule": (OLDER | {"schedule": "mtt"}, "(its schedule is 'mtt', not one of dc, idc, constant, replay)"),
+    "a schedule of another type": (
+        OLDER | {"schedule": {}},
+        "(its schedule is {}, not one of dc, idc, constant, replay)",
+    ),
     "setting": ({"schedule": "dc", "settings": {"eval_warm_up": 3}}, "(its settings have eval_warm_up)"),
     "settings": ({"schedule": "dc", "settings": [3]}, "(its settings are [3])"),
     "a value": ({"settings": {"eval_augment": "spin"}}, "(eval-augment must be one of none, dc_digits, "),

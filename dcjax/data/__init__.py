@@ -7,6 +7,7 @@ data.sample(key, 256)                 # 256 of every class, [K, 256, H, W, C], i
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,6 +72,11 @@ class Dataset:
         facts = (self.train.image.shape, self.train.counts, *self.train.normalisation.identity)
         digest.update(repr(facts).encode())
         return digest.hexdigest()
+
+    def only(self, classes: Sequence[int]) -> "Dataset":
+        """Gives the data of some classes alone, numbered anew in the order given, normalised as before."""
+        names = tuple(self.class_names[k] for k in classes)
+        return replace(self, train=self.train.only(classes), test=self.test.only(classes), class_names=names)
 
     def sample(self, key: Key, n: int) -> Batch:
         """Draws `n` training images of every class without replacement: [K, n, ...]."""

@@ -1,5 +1,6 @@
 """Keeps labelled images on the device as bytes, grouped by class; they are normalised only after they are gathered."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -79,6 +80,12 @@ class Split:
         """Gives the images at indices [K, M], the k-th row of class k, as a class-grouped batch [K, M, ...]."""
         label = jnp.broadcast_to(jnp.eye(self.num_classes)[:, None], (*chosen.shape, self.num_classes))
         return Batch(self.normalise(self.image[chosen]), label)
+
+    def only(self, classes: Sequence[int]) -> "Split":
+        """Gives the split of some classes alone, numbered anew in the order given."""
+        first = np.cumsum((0, *self.counts))
+        rows = np.concatenate([np.arange(first[k], first[k + 1]) for k in classes])
+        return self.replace(image=self.image[rows], counts=tuple(self.counts[k] for k in classes))
 
     def batch(self) -> Batch:
         """Gives all images as one flat batch [T, ...]."""
