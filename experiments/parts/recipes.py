@@ -54,7 +54,7 @@ class ConstantRecipe(DCRecipe):
     """Trains students as Remember the Past does: at a constant rate with momentum, without weight decay."""
 
     eval_rate: Annotated[float | None, *POSITIVE, Mark.FREE] = 0.01
-    """Learning rate of students; none for the one that was learned with the images."""
+    """Learning rate of students; None for the one that was learned with the images."""
     eval_batch: Annotated[int, at_least(1), at_most(MOST), Mark.FREE] = 640
     """Images in each training step of a student."""
     eval_momentum: Annotated[float, below(1), Mark.FREE] = 0.9
@@ -80,7 +80,7 @@ class ReplayRecipe(Part):
     eval_per_class: Annotated[int, at_least(1), at_most(MOST), Mark.FREE] = 1
     """Images of each class in a step, taken in order."""
     eval_rate: Annotated[float | None, *POSITIVE, Mark.FREE] = None
-    """Learning rate of every step; none for those that were learned with the images."""
+    """Learning rate of every step; None for those that were learned with the images."""
     eval_start: Annotated[MaybeSeed, Mark.FREE] = None
     """Seed of the one network that every student begins as; each begins as its own when not given."""
 

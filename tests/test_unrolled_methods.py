@@ -1,0 +1,223 @@
+"""DD, learned labels, BPTT and Remember the Past run from the command line, are resumed bit for bit, and refuse what cannot be."""
+
+import json
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+import dcjax as dc
+from experiments import recall
+from experiments.methods import METHODS
+from experiments.pipeline.job import load_data
+from experiments.run import main
+from experiments.settings.parse import parse
+
+QUICK = ("--network", "mlp", "--iterations", "4", "--num-students", "1", "--no-baseline", "--checkpoint-every", "1")
+SHORT = ("--unroll-steps", "3", "--eval-epochs", "2")
+KINDS = {
+    "dd": ("--method", "dd", "--ipc", "1"),
+    "dd_known": ("--method", "dd_known", "--ipc", "2"),
+    "ld": ("--method", "ld", *SHORT),
+    "bptt": ("--method", "bptt", *SHORT, "--learned-rate", "one", "--eval-rate", "None", "--tasks", "2"),
+    "rtp": ("--method", "rtp", *SHORT, "--labels", "soft", "--unroll-window", "2", "--unroll-window-place", "anywhere"),
+    "memories in DC": ("--method", "dc", "--parameterization", "addressable_memory", "--eval-epochs", "2"),
+    "memories in DM": (
+        "--method",
+        "dm",
+        "--parameterization",
+        "addressable_memory",
+        "--eval-epochs",
+        "2",
+        "--classes",
+        "3",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
+def read(path):
+    return json.loads(Path(path).read_text())
+
+
+def learned(run):
+    found = dc.load_condensed(f"{run}/condensed.npz")
+    return {**found.compact, **{f"hyper/{name}": x for name, x in found.hyper.items()}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_stopped_goes_on_with_the_same_bits_and_its_set_decodes(kind):
+    assert main([*KINDS[kind], *QUICK, "--workdir", "whole"]) == 0
+    assert main([*KINDS[kind], *QUICK, "--iterations", "2", "--workdir", "part"]) == 0
+    assert main(["--resume", "--workdir", "part", "--iterations", "4"]) == 0
+    whole, part = learned("whole"), learned("part")
+    chex.assert_trees_all_equal(whole, part)
+    found = dc.load_condensed("part/condensed.npz")
+    chex.assert_trees_all_close(found.decode(), found.batch, atol=1e-5)
+    accuracy = [read(f"{run}/result.json")["accuracy"] for run in ("whole", "part")]
+    assert accuracy[0] == accuracy[1]
+
+
+def test_what_is_learned_beside_images_is_stored_and_moves():
+    assert main([*KINDS["bptt"], *QUICK, "--workdir", "rate"]) == 0
+    found = dc.load_condensed("rate/condensed.npz")
+    start = float(dc.rates.raw(0.05))
+    assert found.hyper["raw_rate"] != pytest.approx(start, abs=1e-6)
+    rows = [json.loads(line) for line in Path("rate/metrics.jsonl").read_text().splitlines()]
+    assert rows[0]["rate"] == pytest.approx(0.05, rel=1e-4)
+    assert main([*KINDS["ld"], *QUICK, "--workdir", "labels"]) == 0
+    labels = dc.load_condensed("labels/condensed.npz")
+    data = load_data(parse([*KINDS["ld"]]))
+    assert set(labels.compact) == {"image", "label_logits"}
+    assert np.ptp(labels.batch.label, axis=-1).max() > 0.8
+    real = np.asarray(data.train.normalise(data.train.image)).reshape(len(data.train.image), -1)
+    ours = labels.compact["image"].reshape(10, -1)
+    assert (np.abs(ours[:, None] - real[None]).max(-1).min(-1) < 1e-5).all(), "the images stay real ones"
+
+
+def test_the_bytes_of_a_memory_are_within_those_of_its_images():
+    for ipc in ("1", "5"):
+        assert (
+            main(
+                [
+                    *KINDS["memories in DC"],
+                    *QUICK,
+                    "--iterations",
+                    "1",
+                    "--matches",
+                    "1",
+                    "--ipc",
+                    ipc,
+                    "--workdir",
+                    ipc,
+                ]
+            )
+            == 0
+        )
+        meta = dc.load_condensed(f"{ipc}/condensed.npz").meta
+        assert meta["bytes"]["compact"] <= 4 * 64 * 10 * int(ipc)
+
+
+WRONG = {
+    "more bases than bytes": ("--method rtp --bases 99", "99 bases of side 1/2 take 1584 of the 640 values"),
+    "more recalls than bytes": ("--method rtp --recalls 9", "--recalls 9 takes more bytes than --ipc 1"),
+    "no steps": ("--method rtp --unroll-steps 0", "--unroll-steps must be at least 1, not 0"),
+    "a long window": ("--method rtp --unroll-window 99", "--unroll-window 99 is more than the --unroll-steps 20"),
+    "memories between bounds": ("--method rtp --image-space pixel", "give --image-space normalised"),
+    "a side that is not divided": ("--method rtp --downsample 3", "8 x 8 cannot be learned at 1/3 of their side"),
+    "a rate that none learns": (
+        "--method rtp --eval-rate None",
+        "none is learned: give --eval-rate, or a --learned-rate",
+    ),
+    "too few rates": (
+        "--method dd --unroll-steps 4",
+        "--unroll-steps 4 learns as many rates, but students make 3 steps",
+    ),
+    "parts of a class": ("--method dd --ipc 3 --eval-per-class 2", "--eval-per-class 2 does not divide the 3 image(s)"),
+    "two starts": ("--method bptt --pool 2 --init-seed 1", "not as both: leave one out"),
+    "a rate of fixed images": (
+        "--method ld --image-rate 2.0",
+        "--image-rate changes nothing with --image-optimizer fixed",
+    ),
+    "certain labels": ("--method rtp --labels soft --label-certainty 1", "--label-certainty must be between 0 and 1"),
+    "a flag of soft labels": ("--method rtp --label-rate 0.5", "--label-rate changes nothing with --labels hard"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_is_refused_in_one_sentence(case, capsys):
+    words, sentence = WRONG[case]
+    assert main([*words.split(), "--workdir", "run"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_gradient_that_is_not_finite_stops_with_the_last_good_state(capsys):
+    words = ("--method", "bptt", *QUICK, *SHORT, "--image-rate", "1e30", "--clip", "1e30", "--workdir", "run")
+    assert main([*words, "--checkpoint-every", "1"]) != 0
+    error = capsys.readouterr().err
+    assert "stopped being finite" in error
+    assert "last good state" in error or "nothing was saved before" in error
+
+
+def test_a_published_cell_is_a_preset():
+    rtp = parse(["--method", "rtp", "--dataset", "cifar10"])
+    assert (rtp.unroll_steps, rtp.unroll_batch, rtp.unroll_rate, rtp.unroll_momentum) == (150, 32, 0.01, 0.9)
+    assert (rtp.image_rate, rtp.image_momentum, rtp.clip, rtp.address_decay) == (0.1, 0.5, 2.0, 1e-4)
+    assert (rtp.bases, rtp.downsample, rtp.real_batch, rtp.iterations, rtp.zca) == (16, 2, 64, 500_000, False)
+    assert (rtp.eval_epochs, rtp.eval_batch, rtp.eval_rate, rtp.eval_momentum) == (300, 640, 0.01, 0.9)
+    assert parse(["--method", "rtp", "--dataset", "cifar100"]).classes == 10
+    bptt = parse(["--method", "bptt", "--dataset", "cifar10"])
+    assert (bptt.unroll_batch, bptt.zca, bptt.start) == (10, True, "glorot")
+    dd = parse(["--method", "dd", "--dataset", "mnist", "--ipc", "10"])
+    assert (dd.network, dd.unroll_steps, dd.unroll_rate, dd.image_optimizer, dd.image_rate) == (
+        "lenet",
+        30,
+        0.02,
+        "adam",
+        0.01,
+    )
+    assert (dd.eval_recipe, dd.eval_passes, dd.halve_every, dd.iterations) == ("replay", 3, 40 * 59, 400 * 59)
+    assert METHODS["dd"].numbers["mnist"][10] == (79.5, 8.1)
+
+
+def test_students_of_a_known_network_are_all_the_same_one():
+    assert main([*KINDS["dd_known"], *QUICK, "--num-students", "3", "--workdir", "run"]) == 0
+    values = read("run/result.json")["accuracy"]["condensed"]["values"]
+    assert len(set(values)) == 1
+
+
+def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys):
+    assert main(["--method", "rtp", *QUICK, *SHORT, "--workdir", "run"]) == 0
+    words = [
+        "run",
+        "--subsets",
+        "0+1",
+        "--random-subsets",
+        "1",
+        "--num-students",
+        "1",
+        "--mixtures",
+        "5",
+        "--whole-epochs",
+        "1",
+    ]
+    assert recall.main([*words, "--recondense"]) == 0
+    printed = capsys.readouterr().out
+    rows = read("run/recall.json")["rows"]
+    assert [sorted(row["accuracy"]) for row in rows[:2]] == 2 * [["all real images", "its own memory", "memory"]]
+    assert rows[0]["classes"] == "0+1"
+    assert sorted(rows[2]["accuracy"]) == ["memory", "memory, mixed labels"]
+    assert "256 in 16 bases" in printed
+    before = read("run/recall.json")["scores"]
+    assert recall.main(words) == 0  # nothing is trained again
+    assert read("run/recall.json")["scores"] == before
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere"], "There is no nowhere/condensed.npz"),
+        (["run", "--subsets", "0+99"], "'0+99' is no subset"),
+        (["run", "--subsets", "1+1"], "'1+1' is no subset"),
+        (["run", "--size", "11"], "--size 11 is no number of classes"),
+        (["pixels"], "holds no addressable memory but pixels"),
+    ],
+)
+def test_recalling_refuses_what_cannot_be(words, sentence, capsys):
+    method = "bptt" if words[0] == "pixels" else "rtp"
+    assert (
+        words[0] == "nowhere"
+        or main(["--method", method, *QUICK, *SHORT, "--iterations", "1", "--workdir", words[0]]) == 0
+    )
+    assert recall.main(words) == 2
+    assert sentence in capsys.readouterr().err
