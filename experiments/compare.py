@@ -5,7 +5,10 @@ python -m experiments.compare --dataset mnist --methods random,dc --eval-epochs 
 python -m experiments.compare --dataset mnist --methods idc --ipc 1 --judge idc \
     --parameterizations pixels,multi_formation --trajectories on_synthetic,on_real
 
-The last command asks what each of IDC's two parts is worth: its runs are IDC in everything else. Flags after `--` go to every run
+python -m experiments.compare --dataset digits --methods bptt --ipc 1 --judge bptt --vary unroll_steps=5+20+80 unroll_momentum=0+0.9
+
+The third command asks what each of IDC's two parts is worth: its runs are IDC in everything else. The last one does the same for two
+settings, and draws `comparison.png`. Flags after `--` go to every run
 that has them. A comparison that was stopped goes on when the same command is given again.
 """
 
@@ -20,8 +23,9 @@ from typing import Annotated, NamedTuple
 from dcjax import InputError
 from experiments.methods import METHODS
 from experiments.parts import AXES
+from experiments.parts.part import known_settings
 from experiments.parts.values import MOST, at_least, at_most, below, check_ranges, flag
-from experiments.pipeline import grid
+from experiments.pipeline import figures, grid
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.passes import equal_passes
@@ -53,6 +57,8 @@ class Compared:
     """Objectives to try in place of each method's own."""
     trajectories: tuple[str, ...] = ()
     """Trajectories to try in place of each method's own; networks train for as many steps on condensed as on real images."""
+    vary: tuple[str, ...] = ()
+    """Settings to vary in every method, each with its values: unroll_steps=5+20+80 unroll_momentum=0+0.9."""
     judge: str = "dc"
     """Method whose evaluation judges all sets."""
     eval_epochs: Annotated[int | None, below(MOST)] = None
@@ -67,6 +73,7 @@ class Compared:
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
         check_ranges(self)
+        self.varied()
         for method in (*self.methods, self.judge):
             _check_choice("method", method, [*METHODS])
         for axis in _AXES:
@@ -78,6 +85,19 @@ class Compared:
                 raise InputError(
                     f"{fixed[0]} chooses real images and has no parts to replace: leave it out of --methods."
                 )
+
+    def varied(self) -> dict[str, list[str]]:
+        """Gives the settings to vary with their values, as they are on the command line."""
+        found = {}
+        for text in self.vary:
+            name, _, values = text.partition("=")
+            name = name.replace("-", "_")
+            if not values or name not in known_settings() or name in grid.OWN:
+                raise InputError(
+                    f"--vary {text} names no setting of a run with values: give NAME=VALUE+VALUE, such as unroll_steps=5+20."
+                )
+            found[name] = values.split("+")
+        return found
 
     def members(self, axis: str) -> tuple[str, ...]:
         """Gives the parts of an axis that replace the methods' own."""
@@ -95,11 +115,13 @@ class Combination(NamedTuple):
 
     method: str
     names: dict[str, str]
+    varied: dict[str, str] = {}  # settings that differ from row to row
 
     @property
     def label(self) -> str:
         """Gives the name of its row in the table."""
-        return ", ".join(self.names.values()) or self.method
+        varied = [f"{name.replace('_', ' ')} {value}" for name, value in self.varied.items()]
+        return ", ".join([*self.names.values(), *varied]) or self.method
 
     def flags(self, dataset: str, ipc: int, passed: list[str]) -> set[str]:
         """Gives all flags that its run has, if those of `passed` that name a part are passed on to it."""
@@ -120,12 +142,17 @@ def compare(argv: list[str]) -> None:
     wanted = read(Compared, own)
     configure_jax()  # before the first run is built, which starts JAX
     evaluation = _evaluation(wanted)
-    grid.check_passed(passed, {*grid.OWN, *evaluation, *(axis for axis in _AXES if wanted.members(axis))})
+    grid.check_passed(
+        passed, {*grid.OWN, *evaluation, *wanted.varied(), *(axis for axis in _AXES if wanted.members(axis))}
+    )
     place = Path(wanted.workdir or f"runs/compare-{safe_name(wanted.dataset)}")
     command = shlex.join(["python", "-m", "experiments.compare", *argv])
     cells = [*_cells(wanted, place, evaluation, passed)]
     facts = {"command": command, "dataset": wanted.dataset, "evaluation": evaluation, **_note(wanted, cells)}
-    grid.fill(run, place, cells, facts)
+    rows = grid.fill(run, place, cells, facts)
+    if wanted.varied():
+        labels = [(each.label, list(each.varied.values())) for each in _combinations(wanted)]
+        figures.varied(place / "comparison.png", list(wanted.varied()), labels, rows)
 
 
 def _evaluation(wanted):
@@ -138,10 +165,12 @@ def _evaluation(wanted):
 
 def _combinations(wanted: Compared) -> list[Combination]:
     chosen = {axis: wanted.members(axis) for axis in _AXES if wanted.members(axis)}
+    varied = wanted.varied()
     return [
-        Combination(method, dict(zip(chosen, members)))
+        Combination(method, dict(zip(chosen, members)), dict(zip(varied, values)))
         for method in wanted.methods
         for members in itertools.product(*chosen.values())
+        for values in itertools.product(*varied.values())
     ]
 
 
@@ -159,9 +188,14 @@ def _cells(wanted, place, evaluation, passed) -> Iterator[grid.Cell]:
             grid.check_passed(passed, _UNEQUAL if passes else ())
             words += passes
         for seed in wanted.seeds:
-            folder = place / "-".join(map(str, (each.method, *each.names.values(), ipc, seed)))
+            varied = (f"{name}={value}" for name, value in each.varied.items())
+            folder = place / "-".join(map(str, (each.method, *each.names.values(), *varied, ipc, seed)))
             own = words_of({"seed": seed, "workdir": folder})
-            label = each.label if len(wanted.methods) == 1 or not each.names else f"{each.method}: {each.label}"
+            label = (
+                each.label
+                if len(wanted.methods) == 1 or not (each.names or each.varied)
+                else f"{each.method}: {each.label}"
+            )
             yield grid.Cell(label, None if is_whole else ipc, [*words, *own])
 
 
@@ -176,7 +210,7 @@ def _words(wanted, evaluation, passed, somewhere, each, ipc):
     elsewhere = somewhere - each.flags(wanted.dataset, ipc, passed)
     size = {} if METHODS[each.method].takes_all else {"ipc": ipc, "baseline": False}
     settings = {"method": each.method, "dataset": wanted.dataset, **size, **each.names, **evaluation}
-    return [*words_of(settings), *grid.without(passed, elsewhere)]
+    return [*words_of({**settings, **each.varied}), *grid.without(passed, elsewhere)]
 
 
 def _note(wanted, cells) -> dict[str, str]:

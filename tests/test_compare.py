@@ -1,6 +1,7 @@
 """Comparisons of methods and of their parts: which runs they make, how all are judged, and what the table says."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -238,3 +239,19 @@ def test_the_flags_of_a_part_that_is_passed_on_go_with_it(monkeypatch):
     compare([*words, "--parameterization", "multi_formation", "--factor", "4"])
     found = {cell.row: parse(cell.arguments).values().get("factor") for cell in filled}
     assert found == {"dc": 4, "idc": 4, "random": None}
+
+
+def test_settings_are_varied_in_rows_of_their_own_and_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--methods", "bptt", "--ipc", "1", "--seeds", "0", "--judge", "bptt", "--eval-epochs", "1")
+    vary = ("--vary", "unroll_steps=1+2", "unroll_momentum=0+0.5")
+    compare([*words, *vary, "--", *["--network", "mlp", "--iterations", "1", "--num-students", "1"]])
+    with open("runs/compare-digits/comparison.json") as file:
+        rows = json.load(file)["rows"]
+    assert [row["method"] for row in rows] == [
+        f"unroll steps {steps}, unroll momentum {momentum}" for steps in (1, 2) for momentum in ("0", "0.5")
+    ]
+    assert Path("runs/compare-digits/comparison.png").stat().st_size > 1000
+    for wrong in ("steps=1", "unroll_steps", "seed=1+2"):
+        with pytest.raises(dc.InputError, match=f"--vary {re.escape(wrong)} names no setting"):
+            compare([*words, "--vary", wrong])

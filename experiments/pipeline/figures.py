@@ -61,6 +61,30 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
     _save(figure, path, 120)
 
 
+def varied(path: Path, names: list[str], labels: list[tuple[str, list[str]]], rows: list[dict]) -> None:
+    """Draws accuracies over the first of some settings, a line for each combination of the others and of the images per class.
+
+    Args:
+        path: file of the PNG.
+        names: names of the settings.
+        labels: the label of every row, with the values of the settings.
+        rows: rows of a comparison, with `method`, `ipc`, `mean` and `std`.
+    """
+    lines: dict[str, list[tuple]] = {}
+    for row in rows:
+        (first, *others) = next(values for label, values in labels if row["method"].endswith(label))
+        beside = [f"{name.replace('_', ' ')} {value}" for name, value in zip(names[1:], others)]
+        lines.setdefault(", ".join([*beside, f"{row['ipc']} per class"]), []).append((first, row["mean"], row["std"]))
+    figure, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
+    for name, points in lines.items():
+        x, mean, deviation = zip(*points)
+        axes.errorbar(x, mean, deviation, marker="o", capsize=3, label=name)  # values are words, evenly spaced
+    axes.set(xlabel=names[0].replace("_", " "), ylabel="test accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path, 120)
+
+
 def _save(figure, path, dpi):
     with writing(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format="png")

@@ -59,11 +59,11 @@ def without(words: list[str], flags: Iterable[str]) -> list[str]:
     return [word for pair in pairs if flags_in(pair[:1])[0] not in flags for word in pair]
 
 
-def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> None:
-    """Makes the runs that are not finished, then writes and prints the table; `facts` go into its file."""
+def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
+    """Makes the runs that are not finished, then writes and prints the table, and gives its rows; `facts` go into its file."""
     _check(cells)
     with lock.held(place):
-        _fill(run, place, cells, facts)
+        return _fill(run, place, cells, facts)
 
 
 def _fill(run, place, cells, facts):
@@ -81,6 +81,7 @@ def _fill(run, place, cells, facts):
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
     write_text(place / "comparison.md", table)
     print(table)
+    return result["rows"]
 
 
 def _check(cells):

@@ -62,7 +62,7 @@ def _check(name, values, of, has_positional):
     for value in values:
         if not (_fits(value, of) or (optional and value == "None")):
             hint = nearest(value, [str(choice) for choice in get_args(of)])
-            wanted = f"{_words(of)} or None" if optional else _words(of)
+            wanted = f"{_words(of)} or None" if optional and of in (int, float) else _words(of)
             raise InputError(f"{name} must be {wanted}, not {SHORT.repr(value)}.{hint}")
 
 
