@@ -15,7 +15,8 @@ from experiments import methods
 from experiments.compare import compare
 from experiments.evaluate import Evaluation
 from experiments.export import Export
-from experiments.pipeline import grid, passes
+from experiments.pipeline import figures, grid, passes
+from experiments.recall import Recalled
 from experiments.report.__main__ import Report
 from experiments.settings.flags import read
 from experiments.settings.parse import parse
@@ -23,7 +24,7 @@ from experiments.settings.parse import parse
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-KINDS = {"evaluate": Evaluation, "export": Export, "report": Report}
+KINDS = {"evaluate": Evaluation, "export": Export, "report": Report, "recall": Recalled}
 PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
 
 
@@ -74,6 +75,7 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
     elif name == "compare":
         filled = []
         monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells))
+        monkeypatch.setattr(figures, "varied", lambda *args: None)
         monkeypatch.setattr(passes, "load_data", load_data)
         compare(words)
         assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0

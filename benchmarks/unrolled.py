@@ -1,0 +1,77 @@
+"""Tells how unrolled training grows with its steps: `python -m benchmarks.unrolled`.
+
+The peak memory is that of one step of Remember the Past on CIFAR-10's shape (ConvNet-128, 320 images in each of T steps), as the compiler
+accounts for it: on a CPU without running it, and for one TPU v5e chip where `libtpu` is installed. The seconds are those of a ConvNet-32.
+"""
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Iterator
+from statistics import median
+
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not look for a TPU in this machine
+
+import jax
+import jax.numpy as jnp
+
+import dcjax as dc
+from benchmarks import ours, tables
+from benchmarks.compile import compiled_for_tpu
+from benchmarks.workload import Workload
+from experiments.pipeline.job import prepare
+from experiments.settings.settings import defaults
+
+WORK = Workload("unrolled", "cifar10", 128, real=64)
+SHORT, LONG = 20, 200
+TIMED, TURNS = (2, 4, 8), 3
+
+
+def program(steps: int, work: Workload = WORK):
+    """Gives the jitted outer step through `steps` steps of training, and the shapes of its arguments."""
+    data = ours.random_data(work)
+    sizes = {"width": work.width, "unroll_steps": steps, "real_batch": work.real}
+    job = prepare(defaults("rtp", work.shape, work.ipc).replace(**sizes), data)
+    source = dc.source(data.train, real_per_class=job.draw)
+    key = jax.eval_shape(jax.random.key, 0)
+    state = jax.eval_shape(lambda key, source: job.method.condenser.init(key, source.draw(key)), key, source)
+    return dc.iteration(job.method.condenser, steps=1), (key, state, source, jnp.zeros((), jnp.int32))
+
+
+def peak_on_cpu(steps: int, work: Workload = WORK) -> int:
+    run, args = program(steps, work)
+    return run.lower(*args).compile().memory_analysis().peak_memory_in_bytes
+
+
+def peak_on_chip(steps: int) -> int:
+    run, args = program(steps)
+    return compiled_for_tpu(run, args, chips=1).memory_analysis().peak_memory_in_bytes
+
+
+def memories() -> Iterator[tuple[str, ...]]:
+    """Yields a row for each kind of device."""
+    kinds = {"CPU": peak_on_cpu} | ({"TPU v5e chip": peak_on_chip} if importlib.util.find_spec("libtpu") else {})
+    for name, peak in kinds.items():
+        short, long = peak(SHORT), peak(LONG)
+        yield name, f"{short / 2**30:.2f}", f"{long / 2**30:.2f}", f"{long / short:.2f}"
+
+
+def seconds() -> Iterator[tuple[str, ...]]:
+    """Yields a row for each number of steps, whose turns are interleaved."""
+    works = {steps: dataclasses.replace(WORK, width=32, network_steps=steps) for steps in TIMED}
+    clocks = {steps: ours.prepare(work) for steps, work in works.items()}
+    turns = [{steps: clock() for steps, clock in clocks.items()} for _ in range(TURNS + 1)][1:]  # the first compiles
+    for steps in TIMED:
+        taken = median(turn[steps] for turn in turns)
+        yield str(steps), f"{taken:.2f}", f"{taken / steps:.3f}"
+
+
+def main() -> None:
+    print(
+        tables.table(("device", f"T = {SHORT}, GiB at the peak", f"T = {LONG}, GiB at the peak", "ratio"), memories())
+    )
+    print(tables.table(("T, ConvNet-32", "seconds", "seconds / T"), seconds()))
+
+
+if __name__ == "__main__":
+    main()
