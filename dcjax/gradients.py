@@ -21,6 +21,15 @@ def pad_to(batch: Batch, size: int) -> Batch:
     return jax.tree.map(lambda x: jnp.pad(x, [(0, size - x.shape[0])] + [(0, 0)] * (x.ndim - 1)), batch)
 
 
+def image_count(batch: Batch) -> Array:
+    """Counts the images of a batch by their labels: rows whose label is all zeros are padding. It is one if all are, to divide by.
+
+    No maximum is taken: a part of one image would lie where it has no derivative in the labels.
+    """
+    total = batch.label.sum()
+    return jnp.where(total > 0, total, 1)
+
+
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
     """Computes the gradient in `params` of a mean `loss` over a flat batch, divided among the cores of a CPU and into micro-batches.
 
@@ -72,7 +81,7 @@ def _gradient_backward(loss, devices, residuals, cotangent):
     The gradient is a sum over images divided by their number, the sum of all labels, so that a label counts in both.
     """
     params, batch = residuals
-    count = jnp.maximum(batch.label.sum(), 1)
+    count = image_count(batch)
     cotangent = _times(1 / count, cotangent)
 
     def part(shared, part):
@@ -97,7 +106,7 @@ def _mean(function, devices, params, batch):
         return _times(part.label.sum(), function(params, part)), ()
 
     total, _ = _over_parts(weighted, devices, params, batch)
-    count = jnp.maximum(batch.label.sum(), 1)  # a batch of padding alone has gradient 0
+    count = image_count(batch)
     return _times(1 / count, total)
 
 

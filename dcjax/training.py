@@ -13,6 +13,7 @@ from dcjax.augment import identity, no_mixing
 from dcjax.backend import current
 from dcjax.base import Array, Augmentation, Batch, Key, Loss, Mixing, Network, Params
 from dcjax.gradients import batch_gradient as batch_gradient
+from dcjax.gradients import image_count
 from dcjax.gradients import pad_to as pad_to
 from dcjax.minibatches import picked, reshuffled
 from dcjax.minibatches import shuffled as shuffled
@@ -26,8 +27,7 @@ def cross_entropy(net: Network) -> Loss:
 
     def loss(params, batch):
         log_probability = jax.nn.log_softmax(net.apply(params, batch.image))
-        count = jnp.maximum(batch.label.sum(), 1)  # a micro-batch of padding alone has loss 0, not 0/0
-        return -(batch.label * log_probability).sum() / count
+        return -(batch.label * log_probability).sum() / image_count(batch)  # of padding alone: 0
 
     return loss
 

@@ -158,7 +158,8 @@ def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
     assert {name: x.shape for name, x in made.compact.items()} == {"image": (10, 1, 8, 8, 1)}
     assert made.batch.image.shape == (10, 4, 8, 8, 1)
     assert 0 <= made.compact["image"].min() < made.compact["image"].max() <= 1
-    decoder = {"name": "multi_formation", "arguments": {"ipc": 1, "factor": 2}, "image_space": "pixel"}
+    decoder = {"name": "multi_formation", "arguments": {"ipc": 1, "factor": 2}}
+    decoder |= {"image_space": "pixel", "labels": "hard"}
     assert made.meta["decoder"] == decoder
     np.testing.assert_allclose(made.decode().image, made.batch.image, atol=1e-5)
 

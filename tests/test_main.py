@@ -23,7 +23,10 @@ def call(monkeypatch, *words, name="dcjax"):
     ("words", "message"),
     [
         (["nope"], "error: There is no command 'nope': choose run, evaluate, recall, compare, export, report."),
-        (["rum"], "error: There is no command 'rum': choose run, evaluate, recall, compare, export, report. Did you mean run?"),
+        (
+            ["rum"],
+            "error: There is no command 'rum': choose run, evaluate, recall, compare, export, report. Did you mean run?",
+        ),
         (
             ["run", "--wdth", "4"],
             "error: There is no flag --wdth: did you mean --width? All flags are listed by --help.",

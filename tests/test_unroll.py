@@ -12,6 +12,7 @@ from helpers import dense_net, small_data
 
 import dcjax as dc
 from dcjax import backend, minibatches, training
+from dcjax.gradients import image_count
 from dcjax.unroll import scan_in_segments, segment_length
 
 BATCH_SIZE, MOMENTUM = 4, 0.5
@@ -20,7 +21,7 @@ BATCH_SIZE, MOMENTUM = 4, 0.5
 def loss(params, batch):
     hidden = jnp.tanh(batch.image.reshape(batch.image.shape[0], -1) @ params["in"])
     log_probability = jax.nn.log_softmax(hidden @ params["out"])
-    return -(batch.label * log_probability).sum() / jnp.maximum(batch.label.sum(), 1)
+    return -(batch.label * log_probability).sum() / image_count(batch)
 
 
 def problem(images=10):
