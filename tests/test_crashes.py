@@ -130,7 +130,8 @@ def test_a_disk_that_is_full_twice_changes_nothing(devices, disk, tmp_path):
         fill(disk)
         before = iterations(run)
         _, error = process.communicate()
-        (sentence,) = error.splitlines()
+        assert len(error.splitlines()) == 1, error
+        sentence = error.strip()
         assert process.returncode == 2
         assert "(No space left on device): make room" in sentence
         assert sentence.endswith(f"Continue with: python -m experiments.run --resume --workdir {run}")

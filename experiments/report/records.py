@@ -132,9 +132,9 @@ def _picture(path):
 
 def _read(path: Path, check: Callable[[dict], None]) -> dict:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         check(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"there is no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise InputError(
             f"{path} is damaged or not what this version writes ({reason}): make it again, or leave it out."
