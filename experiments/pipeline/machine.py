@@ -25,8 +25,8 @@ MOST_CPU_DEVICES = 8  # each keeps a copy of the data set, and there are seldom 
 def configure_jax(precision: str = "float32") -> None:
     """Sets up a device for each core, the precision of matrix products, and the cache of compiled programs."""
     _divide_cpu()
-    for name in ("absl", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # Orbax and its tasks log, with tracebacks, what it also raises
+    for name in ("absl", "asyncio"):  # Orbax and its tasks log, with tracebacks, what it also raises
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     jax.config.update("jax_default_matmul_precision", precision)
     jax.config.update("jax_compilation_cache_dir", str(cache_dir() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
