@@ -28,6 +28,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Runs without pictures, which take a good part of a short run's time; other tests look at them."""
+    monkeypatch.setattr("experiments.pipeline.figures.image_grid", lambda *_: None)
+    monkeypatch.setattr("experiments.pipeline.figures.curves", lambda *_: None)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Decoded images and compiled programs of the tests' own, and processes that compile as little as they do."""

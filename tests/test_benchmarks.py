@@ -44,8 +44,10 @@ def test_a_side_reproduces_the_published_values(side, files, distances, monkeypa
     [
         Workload("step", **TINY),
         Workload("outer", ipc=2, epochs=1, **TINY),
-        Workload("idc", network_steps=1, **TINY),
-        Workload("unrolled", ipc=4, network_steps=2, tasks=2, **TINY),
+        pytest.param(Workload("idc", network_steps=1, **TINY), marks=pytest.mark.slow, id="idc"),
+        pytest.param(
+            Workload("unrolled", ipc=4, network_steps=2, tasks=2, **TINY), marks=pytest.mark.slow, id="unrolled"
+        ),
         Workload("students", students=1, epochs=2, test=8, **TINY),
     ],
     ids=lambda work: work.kind,

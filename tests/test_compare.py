@@ -241,6 +241,7 @@ def test_the_flags_of_a_part_that_is_passed_on_go_with_it(monkeypatch):
     assert found == {"dc": 4, "idc": 4, "random": None}
 
 
+@pytest.mark.slow
 def test_settings_are_varied_in_rows_of_their_own_and_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("--methods", "bptt", "--ipc", "1", "--seeds", "0", "--judge", "bptt", "--eval-epochs", "1")

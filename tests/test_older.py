@@ -17,7 +17,7 @@ ROUNDING = {"rtol": 1e-5, "atol": 1e-6}  # of other machines and XLA flags: all 
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(tmp_path, monkeypatch):
+def _surroundings(tmp_path, monkeypatch, no_pictures):
     """A directory of its own, and no trace of one run in the next."""
     monkeypatch.chdir(tmp_path)
     yield
@@ -61,7 +61,7 @@ def assert_as_expected(expected, name):
     assert json.loads((RUN / "result.json").read_text())["complete"]
 
 
-@pytest.mark.parametrize("name", ["dc", "dm", "idc", "idc_warm"])
+@pytest.mark.parametrize("name", ["dc", "dm", "idc", pytest.param("idc_warm", marks=pytest.mark.slow)])
 def test_an_older_run_goes_on_as_it_would_have(name, expected, capsys):
     begin(name)
     done = losses()

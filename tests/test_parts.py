@@ -27,7 +27,7 @@ NET = dense_net(DATA)
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(tmp_path, monkeypatch):
+def _surroundings(tmp_path, monkeypatch, no_pictures):
     """A directory of its own, and registries that are as before afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ownership, "_OWNERS", dict(ownership._OWNERS))

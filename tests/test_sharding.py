@@ -29,7 +29,7 @@ def two_steps(data, devices):
         return jax.tree.map(np.asarray, (state, metrics))
 
 
-@pytest.mark.parametrize("num_classes", [3, 7])  # fewer than devices, no multiple of them
+@pytest.mark.parametrize("num_classes", [3, pytest.param(7, marks=pytest.mark.slow)])  # fewer than devices, no multiple
 def test_four_devices_equal_one(num_classes):
     data = small_data(num_classes, size=16)
     four, one = (two_steps(data, devices) for devices in (4, 1))

@@ -61,7 +61,7 @@ def test_networks_go_on_apart():
     assert len({float(x) for x in points.params["dense"]["kernel"][:, 0, 0]}) == 3
 
 
-@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_tasks_are_divided_among_devices(count):
     objective, trajectory = dc.with_tasks(OBJECTIVES["unrolled"], TRAJECTORY, count)
     condenser = dc.condenser(dc.pixels(2), objective, trajectory, optax.sgd(0.1))
