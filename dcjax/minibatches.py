@@ -6,6 +6,7 @@ or `(K, M)` for one that is grouped by class. An index of `B` or more stands for
     reshuffled   all images in random order, then all again       DC, MTT and every recipe
     balanced     some images of every class, at random            RTP
     in_order     the next images of every class, again and again  DD
+    of_one_view  as another order says, all of one view at a time   HaBa
 """
 
 import math
@@ -64,6 +65,28 @@ def in_order(per_class: int) -> Order:
         return _flat(jnp.broadcast_to(taken[:, None], (steps, num_classes, per_class)), available)
 
     return order
+
+
+def of_one_view(views: int, order: Order) -> Order:
+    """Takes what another order takes of the sources, in a view that is drawn for every step (HaBa: one hallucinator).
+
+    Args:
+        views: how many images are decoded of every source; a set counts views x sources, views outermost.
+        order: says which sources each step takes.
+    """
+
+    def viewed(key, shape, steps):
+        num_classes, available = shape
+        if available % views:
+            raise InputError(f"{available} images of each class are not {views} views of as many sources.")
+        order_key, view_key = jax.random.split(key)
+        sources = available // views
+        chosen = order(order_key, (num_classes, sources), steps)
+        view = jax.random.randint(view_key, (steps, 1), 0, views)
+        (classes, source), padding = jnp.divmod(chosen, sources), chosen - num_classes * sources
+        return jnp.where(padding < 0, classes * available + view * sources + source, num_classes * available + padding)
+
+    return viewed
 
 
 def _flat(within, available):

@@ -47,6 +47,21 @@ class WithPool:
         return self.source.draw(key)._replace(start=jax.tree.map(lambda x: jnp.asarray(x)[chosen], self.pool))
 
 
+@struct.dataclass
+class WithSegments:
+    """Adds one segment of an expert's training to what another source draws."""
+
+    source: Source
+    starts: Params  # weights at the start of S segments, stacked along a first axis
+    targets: Params  # the same experts' weights some epochs later
+
+    def draw(self, key: Key) -> Draw:
+        segment_key = jax.random.fold_in(key, 2)  # the real images are those that are drawn without segments
+        chosen = jax.random.randint(segment_key, (), 0, jax.tree.leaves(self.starts)[0].shape[0])
+        start, target = (jax.tree.map(lambda x: jnp.asarray(x)[chosen], tree) for tree in (self.starts, self.targets))
+        return self.source.draw(key)._replace(start=start, target=target)
+
+
 def source(split: Split, *, real_per_class: int) -> RealImages:
     """Makes the source that every method needs: random real images, `real_per_class` of every class, in each step.
 
@@ -65,3 +80,14 @@ def with_pool(source: Source, pool: Params) -> WithPool:
         pool: weights of P networks, stacked along a first axis, for instance each trained for a few epochs.
     """
     return WithPool(source, pool)
+
+
+def with_segments(source: Source, starts: Params, targets: Params) -> WithSegments:
+    """Adds S segments of experts' training to a source: every draw brings one, at random, for the trajectory `expert`.
+
+    Args:
+        source: draws the real images.
+        starts: weights at the start of each segment, stacked along a first axis.
+        targets: the same experts' weights at its end.
+    """
+    return WithSegments(source, starts, targets)

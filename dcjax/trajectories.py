@@ -73,6 +73,28 @@ def fresh(net: Network, *, begin: Begin | None = None) -> Trajectory:
     return Trajectory(init, advance)
 
 
+def expert() -> Trajectory:
+    """Takes for every comparison the segment of an expert's training that the draw brings: its first weights, and its last as target.
+
+    An expert is a network that was trained on real images with its weights kept after every epoch. Cazenavette et al., Dataset
+    Distillation by Matching Training Trajectories, CVPR 2022 (arXiv:2203.11932).
+    """
+
+    def init(key, draw):
+        if not jax.tree.leaves(draw.target):
+            raise InputError(
+                "The trajectory `expert` takes segments of experts' training from the source, which gives none: add them by "
+                "`with_segments(source, starts, targets)`."
+            )
+        return Point(drawn(key, draw), draw.target)
+
+    def advance(key, point, syn, draw):
+        del point, syn
+        return init(key, draw)
+
+    return Trajectory(init, advance)
+
+
 def on_synthetic(
     net: Network,
     optimizer: optax.GradientTransformation,

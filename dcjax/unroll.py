@@ -1,33 +1,20 @@
-"""Differentiates the training of a network: T steps, their images and their rates.
-
-The backward pass starts a step from the state before it and from its gradient, and computes whatever else is in it again. These T
-states are kept if they take a small part of the memory. Otherwise the steps are divided into about sqrt(T) segments, of which only the
-starts are kept: the backward pass then goes through a segment once more before it goes through its steps (Griewank, 1992).
-"""
+"""Differentiates the training of a network: T steps, their images and their rates. How, and in how much memory, a scan says."""
 
 import functools
-import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-import psutil
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from dcjax.augment import identity, no_mixing
-from dcjax.backend import current
 from dcjax.base import Array, Augmentation, Batch, InputError, Key, Loss, Mixing, Params
 from dcjax.gradients import divided_gradient, pad_to
 from dcjax.minibatches import Order, picked
+from dcjax.scans import GRADIENT, Scan, in_segments
 from dcjax.sharding import whole
-
-_SHARE = 1 / 8  # of a device's memory for the states of all steps
-
-_recomputed = functools.partial(jax.checkpoint, prevent_cse=False)  # a loop's body cannot be merged with another's
-_but_gradients = functools.partial(_recomputed, policy=jax.checkpoint_policies.save_only_these_names("inner gradient"))
 
 
 def at_the_end(key: Key, latest: int) -> Array:
@@ -55,6 +42,7 @@ def unroll(
     place: Callable[[Key, int], Array] = at_the_end,
     augment: Augmentation = identity,
     mix: Mixing = no_mixing,
+    scan: Scan = in_segments,
 ) -> Params:
     """Trains `params` for some steps, differentiably in `params`, in the batch and in the rate.
 
@@ -72,6 +60,7 @@ def unroll(
         place: where the window begins, `(key, latest) -> step`; `at_the_end` or `anywhere`. Steps behind it are not made.
         augment: the augmentation, drawn anew for every image of every mini-batch.
         mix: the mixing, drawn anew for every mini-batch, after augmentation.
+        scan: says how the steps are differentiated; `scans.in_segments` or `scans.unlinked`.
 
     Returns:
         The trained weights.
@@ -92,15 +81,16 @@ def unroll(
         first = place(place_key, steps - window)
         carry = _constant(constant_key, step, padded, carry, (indices, rates), first)
         indices, rates = (x[first + jnp.arange(window)] for x in (indices, rates))
-    return scan_in_segments(step, padded, carry, (jax.random.split(step_key, len(indices)), indices, rates))[0]
+    drawn = (jax.random.split(step_key, len(indices)), indices)
+    return scan(step, padded, carry, (drawn, rates))[0]
 
 
 def _step(loss, optimizer, augment, mix, batch, carry, inputs):
-    """Makes one step of training: `((params, opt_state), (key, indices, rate)) -> (params, opt_state)`."""
+    """Makes one step of training: `((params, opt_state), ((key, indices), rate)) -> (params, opt_state)`."""
     params, opt_state = carry
-    *drawn, rate = inputs
+    drawn, rate = inputs
     gradient = divided_gradient(loss, params, picked(batch, augment, mix)(*drawn))
-    gradient = checkpoint_name(gradient, "inner gradient")
+    gradient = checkpoint_name(gradient, GRADIENT)
     updates, opt_state = optimizer.update(gradient, opt_state, params)
     updates = jax.tree.map(lambda u: rate * u, updates)
     return optax.apply_updates(params, updates), opt_state
@@ -111,48 +101,7 @@ def _constant(key, step, batch, carry, inputs, count):
     batch, carry, inputs = lax.stop_gradient((batch, carry, inputs))
 
     def body(t, carry):
-        return step(batch, carry, (jax.random.fold_in(key, t), *(x[t] for x in inputs)))
+        indices, rates = inputs
+        return step(batch, carry, ((jax.random.fold_in(key, t), indices[t]), rates[t]))
 
     return lax.fori_loop(0, count, body, carry)
-
-
-def scan_in_segments(step: Callable[[Any, Any, Any], Any], shared: Any, carry: Any, inputs: Any) -> Any:
-    """Makes the steps `carry = step(shared, carry, input)` of all inputs; what it is about is how its gradient is computed.
-
-    Args:
-        step: `(shared, carry, input) -> carry`.
-        shared: what every step sees.
-        carry: the state to start from.
-        inputs: a tree of arrays [T, ...], a row for every step.
-    """
-    total = jax.tree.leaves(inputs)[0].shape[0]
-    length = segment_length(total, _bytes(carry))
-    divided = total // length * length
-
-    def segment(carry, inputs):
-        body = _but_gradients(lambda carry, row: (step(shared, carry, row), None))
-        return lax.scan(body, carry, inputs)
-
-    if length == total:
-        return segment(carry, inputs)[0]
-    segments = jax.tree.map(lambda x: x[:divided].reshape(-1, length, *x.shape[1:]), inputs)
-    carry, _ = lax.scan(_recomputed(segment), carry, segments)
-    if divided < total:
-        carry, _ = _recomputed(segment)(carry, jax.tree.map(lambda x: x[divided:], inputs))
-    return carry
-
-
-def segment_length(steps: int, state_bytes: int) -> int:
-    """Chooses the steps of a segment: all where their states fit, or about the square root of all.
-
-    Rather a divisor, because a rest would be compiled by itself.
-    """
-    kept = 2 * steps * state_bytes  # with the gradients
-    if kept <= _SHARE * (current().memory or psutil.virtual_memory().total):
-        return max(steps, 1)
-    root = math.isqrt(steps)
-    return min(range(1, steps + 1), key=lambda n: steps // n + n + (root if steps % n else 0))
-
-
-def _bytes(tree):
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

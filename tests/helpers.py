@@ -50,9 +50,10 @@ def relative_error(actual, expected) -> float:
 
 
 def source_of(data: dc.data.Dataset, net: dc.Network, real_per_class: int) -> dc.Source:
-    """A source of all that any trajectory takes: real images, and a pool of networks to begin with."""
-    pool = jax.jit(jax.vmap(net.init))(jax.random.split(jax.random.key(9), 3))
-    return dc.with_pool(dc.source(data.train, real_per_class=real_per_class), pool)
+    """A source of all that any trajectory takes: real images, a pool of networks to begin with, and segments that begin as it does."""
+    pool, later = (jax.jit(jax.vmap(net.init))(jax.random.split(jax.random.key(seed), 3)) for seed in (9, 10))
+    source = dc.with_pool(dc.source(data.train, real_per_class=real_per_class), pool)
+    return dc.with_segments(source, pool, later)
 
 
 def loop_over(steps, state, *, key, step, source):
@@ -61,6 +62,16 @@ def loop_over(steps, state, *, key, step, source):
         draw_key, step_key = jax.random.split(step_key)
         state, metrics = step(step_key, state, source.draw(draw_key))
     return state, metrics
+
+
+def trajectory_matching(net, scan):
+    how = {"steps": 3, "order": dc.minibatches.reshuffled(4), "augment": dc.augment.dsa()}
+    return dc.trajectory_matching(net, **how, rate=dc.rates.learned(0.01), scan=scan)
+
+
+def fits(objective: str, trajectory: str) -> bool:
+    """Whether the trajectory has what the objective compares with: an expert's later weights, or nothing of its own."""
+    return trajectory == "expert" or not objective.startswith("trajectory_matching")
 
 
 # Every member of the three columns, as (net) -> member. A new method is one line here, and every test of composition,
@@ -74,6 +85,7 @@ PARAMETERIZATIONS = {
         dc.pixels(2, dc.from_real), dc.normalisation.MeanStd((0.5,), (0.25,))
     ),
     "addressable_memory": lambda net: dc.addressable_memory(4, 8, 2),
+    "hallucinated": lambda net: dc.hallucinated(2, 3),
     "soft_labels": lambda net: dc.soft_labels(dc.pixels(2, dc.from_real)),
 }
 OBJECTIVES = {
@@ -100,10 +112,13 @@ OBJECTIVES = {
         window=2,
         place=dc.unroll.anywhere,
     ),
+    "trajectory_matching": lambda net: trajectory_matching(net, dc.scans.in_segments),
+    "trajectory_matching_unlinked": lambda net: trajectory_matching(net, dc.scans.unlinked),
     "distribution_matching_augmented": lambda net: dc.distribution_matching(net, augment=dc.augment.dsa()),
 }
 TRAJECTORIES = {
     "fresh": lambda net: dc.fresh(net),
+    "expert": lambda net: dc.expert(),
     "fresh_drawn": lambda net: dc.fresh(net, begin=dc.drawn),
     "on_synthetic": lambda net: dc.on_synthetic(net, optax.sgd(0.01), epochs=2, restart_every=3),
     "on_real": lambda net: dc.on_real(

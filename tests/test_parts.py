@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import OBJECTIVES, TRAJECTORIES, dense_net, small_data
-from toys import Between, Segments, Tinted, between, tinted
+from helpers import OBJECTIVES, TRAJECTORIES, dense_net, fits, small_data
+from toys import Between, Tinted, between, tinted
 
 import dcjax as dc
 from experiments import methods, parts
@@ -102,11 +102,19 @@ def test_a_run_of_a_part_resumes_repeats_and_decodes(capsys):
     assert "--views" not in command(parse([*QUICK, *TOY]))
 
 
-RATES = {name: {dc.rates.NAME: optax.sgd(0.01)} for name in OBJECTIVES if name.startswith("unrolled")}
+RATES = {
+    name: {dc.rates.NAME: optax.sgd(0.01)}
+    for name in OBJECTIVES
+    if name.startswith(("unrolled", "trajectory_matching"))
+}
 
 
 @pytest.mark.parametrize(
-    "names", [*((name, "fresh") for name in OBJECTIVES), *(("gradient_matching", name) for name in TRAJECTORIES)]
+    "names",
+    [
+        *((name, "fresh" if fits(name, "fresh") else "expert") for name in OBJECTIVES),
+        *(("gradient_matching", name) for name in TRAJECTORIES),
+    ],
 )
 def test_a_parameterization_of_ones_own_composes(names):
     objective, trajectory = names
@@ -122,7 +130,7 @@ def test_a_parameterization_of_ones_own_composes(names):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_trajectory_of_ones_own_composes(objective):
     starts = jax.eval_shape(jax.vmap(NET.init), jax.random.split(jax.random.key(0), 2))
-    source = Segments(dc.source(DATA.train, real_per_class=4), starts, starts)
+    source = dc.with_segments(dc.source(DATA.train, real_per_class=4), starts, starts)
     optimizer = optax.sgd(0.1, momentum=0.5)
     _keeps_its_type(dc.condenser(dc.pixels(2), OBJECTIVES[objective](NET), between(NET, 0.5), optimizer), source)
 

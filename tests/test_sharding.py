@@ -55,8 +55,9 @@ def test_every_objective_is_divided(name):
     objective = OBJECTIVES[name](NET)
 
     def loss(syn, params, real):
-        return objective.loss(jax.random.key(1), objective.init(), dc.Point(params), syn, real)
+        return objective.loss(jax.random.key(1), objective.init(), dc.Point(params, later), syn, real)
 
+    later = NET.init(jax.random.key(4))
     args = DATA.sample(jax.random.key(2), 2), NET.init(jax.random.key(0)), DATA.sample(jax.random.key(3), 4)
     assert_two_devices_equal_one(jax.value_and_grad(loss, has_aux=True), *args)
 

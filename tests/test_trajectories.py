@@ -130,7 +130,8 @@ def test_objectives_take_nothing_but_batches_grouped_by_as_many_classes(name):
     objective, real = OBJECTIVES[name](NET), DATA.sample(jax.random.key(0), 4)
 
     def loss(syn, real):
-        return objective.loss(jax.random.key(1), objective.init(), dc.Point(untrained(0)), syn, real)
+        point = dc.Point(untrained(0), untrained(1))
+        return objective.loss(jax.random.key(1), objective.init(), point, syn, real)
 
     jax.eval_shape(loss, SYN, real)
     refused(loss, flatten(SYN), real)

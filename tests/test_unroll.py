@@ -13,7 +13,7 @@ from helpers import dense_net, small_data
 import dcjax as dc
 from dcjax import backend, minibatches, training
 from dcjax.gradients import image_count
-from dcjax.unroll import scan_in_segments, segment_length
+from dcjax.scans import in_segments, segment_length
 
 BATCH_SIZE, MOMENTUM = 4, 0.5
 
@@ -128,7 +128,7 @@ def test_no_steps_give_the_start_and_no_gradient():
 def test_segments_make_up_the_steps(steps, memory):
     inputs = jnp.arange(steps)
     with backend.answering_for("cpu", memory=memory):
-        total = scan_in_segments(lambda shared, carry, x: shared * carry % 1009 + x, jnp.array(2), jnp.array(1), inputs)
+        total = in_segments(lambda shared, carry, x: shared * carry % 1009 + x, jnp.array(2), jnp.array(1), inputs)
         length = segment_length(steps, 4)
     expected = functools.reduce(lambda carry, x: 2 * carry % 1009 + x, range(steps), 1)
     assert total == expected

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import struct
 
 import dcjax as dc
 from experiments.parts.part import Context, ParameterizationPart, Pretrain, Supply, TrajectoryPart
@@ -55,21 +54,6 @@ def between(net: dc.Network, progress: float) -> dc.Trajectory:
     return dc.Trajectory(init, lambda key, point, syn, draw: init(key, draw))
 
 
-@struct.dataclass
-class Segments:
-    """Adds the start and the end of one of P segments to what another source draws."""
-
-    source: dc.Source
-    starts: Any  # weights, stacked along a first axis
-    targets: Any
-
-    def draw(self, key: dc.Key) -> dc.Draw:
-        source_key, key = jax.random.split(key)
-        chosen = jax.random.randint(key, (), 0, jax.tree.leaves(self.starts)[0].shape[0])
-        start, target = (jax.tree.map(lambda x: x[chosen], tree) for tree in (self.starts, self.targets))
-        return self.source.draw(source_key)._replace(start=start, target=target)
-
-
 @dataclasses.dataclass(frozen=True)
 class Between(TrajectoryPart):
     """Comparisons are made between two networks (a toy)."""
@@ -85,4 +69,4 @@ class Between(TrajectoryPart):
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
         keys = jax.random.split(jax.random.key(0), (2, self.segments))
         starts, targets = (jax.vmap(context.net.init)(row) for row in keys)
-        return lambda source, t: Segments(source, starts, targets)
+        return lambda source, t: dc.with_segments(source, starts, targets)

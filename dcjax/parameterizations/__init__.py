@@ -3,6 +3,7 @@
 images         pixels, which start from_noise  from_real  from_glorot
 IDC            multi_formation  multi_scale_formation  bounded_formation, which start from_mixed
 RTP            addressable_memory, from which one may recall; recalls_within says how many images a budget allows
+HaBa           hallucinated, whose bases_within a budget are as many as hallucinators leave place for; restyle is one of them
 wrappers       in_pixel_space, where from_grey_noise belongs; soft_labels
 """
 
@@ -10,6 +11,10 @@ from dcjax.parameterizations._formation import bounded_formation as bounded_form
 from dcjax.parameterizations._formation import from_mixed as from_mixed
 from dcjax.parameterizations._formation import multi_formation as multi_formation
 from dcjax.parameterizations._formation import multi_scale_formation as multi_scale_formation
+from dcjax.parameterizations._hallucinated import bases_within as bases_within
+from dcjax.parameterizations._hallucinated import hallucinated as hallucinated
+from dcjax.parameterizations._hallucinated import hallucinator_size as hallucinator_size
+from dcjax.parameterizations._hallucinated import restyle as restyle
 from dcjax.parameterizations._labels import LOGITS as LOGITS
 from dcjax.parameterizations._labels import soft_labels as soft_labels
 from dcjax.parameterizations._memory import addressable_memory as addressable_memory
