@@ -29,6 +29,7 @@ library is built for, MTT and HaBa are planned and the others are here:
     condensed = images.decode(state.syn)
 """
 
+from dcjax import adversary as adversary
 from dcjax import artifact as artifact
 from dcjax import augment as augment
 from dcjax import backend as backend
@@ -46,6 +47,8 @@ from dcjax import rates as rates
 from dcjax import scans as scans
 from dcjax import sharding as sharding
 from dcjax import unroll as unroll
+from dcjax.adversary import with_adversary as with_adversary
+from dcjax.adversary import with_diversity as with_diversity
 from dcjax.artifact import Condensed as Condensed
 from dcjax.artifact import load_condensed as load_condensed
 from dcjax.artifact import save_condensed as save_condensed
