@@ -36,6 +36,7 @@ from dcjax import backend as backend
 from dcjax import coresets as coresets
 from dcjax import data as data
 from dcjax import distances as distances
+from dcjax import experts as experts
 from dcjax import foreign as foreign
 from dcjax import minibatches as minibatches
 from dcjax import networks as networks

@@ -9,9 +9,30 @@ from experiments.methods.dm import DM
 from experiments.methods.dsa import DSA
 from experiments.methods.idc import IDC, IDC_I
 from experiments.methods.method import Cell, Method, width
+from experiments.methods.mtt import HABA, MTT, TESLA
 from experiments.methods.unrolled import BPTT, DD, DD_KNOWN, LD, RTP
 
-_LISTED = (DC, DSA, DM, IDC_I, IDC, DD, DD_KNOWN, LD, BPTT, RTP, RANDOM, HERDING, K_CENTER, FORGETTING, KMEANS, WHOLE)
+_LISTED = (
+    DC,
+    DSA,
+    DM,
+    IDC_I,
+    IDC,
+    DD,
+    DD_KNOWN,
+    LD,
+    BPTT,
+    RTP,
+    MTT,
+    TESLA,
+    HABA,
+    RANDOM,
+    HERDING,
+    K_CENTER,
+    FORGETTING,
+    KMEANS,
+    WHOLE,
+)
 METHODS: dict[str, Method] = {method.name: method for method in _LISTED}
 CORESETS = tuple(name for name, method in METHODS.items() if not method.condenses)
 

@@ -24,6 +24,9 @@ class Context(NamedTuple):
     net: dc.Network
     augment: str  # name of the comparison's augmentation in `choices.AUGMENTS`
     start: Any  # cells along each side of a stored image -> the `Start` of the images
+    seed: int
+    views: int  # images that are decoded of every source by as many networks
+    made_on: dict[str, Any]  # the data and the network, by the names of their settings; experts are of the same
 
 
 class Part:
@@ -50,6 +53,16 @@ class ParameterizationPart(Part):
     def real_needed(self, ipc: int, num_classes: int) -> int:
         """Counts the real images of each class that condensed ones start from."""
         return ipc
+
+    @property
+    def views(self) -> int:
+        """Counts the networks that each decode an image of every source; 1 where none do."""
+        return 1
+
+    @property
+    def contrast(self) -> float:
+        """Gives the weight of how alike an adversary sees two views; 0 where there is no adversary."""
+        return 0.0
 
     def optimizers(self, images: optax.GradientTransformation) -> dict[str, optax.GradientTransformation]:
         """Gives an optimizer for each name in what is learned; `images` is the one that `--image-rate` and the like describe."""

@@ -72,6 +72,21 @@ class ConstantRecipe(DCRecipe):
 
 
 @dataclasses.dataclass(frozen=True)
+class LearnedRecipe(DCRecipe):
+    """Trains students as MTT does: as DC, at the rate that was learned with the images."""
+
+    eval_rate: Annotated[float | None, *POSITIVE, Mark.FREE] = None
+    """Learning rate that students begin with; None for the one that was learned with the images."""
+
+    def check(self, settings: Any) -> None:
+        _check_rate(self, settings)
+
+    def build(self) -> dc.Recipe:
+        recipe = dc.dc_recipe(self.eval_epochs, AUGMENTS[self.eval_augment], learning_rate=self.eval_rate or 0.01)
+        return _at(self.eval_rate, recipe._replace(mix=MIXES[self.eval_mix]))
+
+
+@dataclasses.dataclass(frozen=True)
 class ReplayRecipe(Part):
     """Trains students as DD does: by the very steps that the images were learned for."""
 
@@ -106,9 +121,10 @@ class ReplayRecipe(Part):
 
 RECIPES = Axis(
     "eval_recipe",
-    "How students are trained: as DC does (DSA and DM too), IDC, or Remember the Past (constant), or by replaying DD's steps.",
+    "How students are trained: as DC does (DSA and DM too), IDC, Remember the Past (constant) or MTT (learned), or by replaying DD's steps.",
     dc=DCRecipe,
     idc=IDCRecipe,
     constant=ConstantRecipe,
+    learned=LearnedRecipe,
     replay=ReplayRecipe,
 )

@@ -1,6 +1,6 @@
 """Builds the pure functions of a run from its settings: each part builds its own, and they are joined here."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -36,6 +36,7 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
         objective = dc.on_classes(objective, settings.classes)
     drawn = min(draw_size(settings, data.num_classes), min(data.train.counts))
     trajectory = _starting_from(parts["trajectory"].build(context), drawn)
+    objective, trajectory = _contested(parts["parameterization"], objective, trajectory, net)
     if settings.tasks > 1:
         objective, trajectory = dc.with_tasks(objective, trajectory, settings.tasks)
     condenser = dc.condenser(images, objective, trajectory, _optimizer(parts, data.num_classes))
@@ -44,9 +45,25 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
 
 def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Context:
     """Gives the facts of a run that its parts are built from."""
-    images = settings.parts["images"]
-    augment = settings.parts["objective"].augmentation
-    return Context(settings.ipc, settings.matches, data, net, augment, lambda factor: images.begin(data, factor))
+    images, augment = settings.parts["images"], settings.parts["objective"].augmentation
+    return Context(
+        settings.ipc,
+        settings.matches,
+        data,
+        net,
+        augment,
+        start=lambda factor: images.begin(data, factor),
+        seed=settings.seed,
+        views=settings.parts["parameterization"].views,
+        made_on=made_on(settings, data),
+    )
+
+
+def made_on(settings: Settings, data: dc.data.Dataset) -> dict[str, Any]:
+    """Names the data and the network of a run, which those of its experts must be."""
+    names = ("dataset", "image_size", "zca", *(("zca_epsilon",) if settings.zca else ()), "network")
+    network = vars(settings.parts["network"])
+    return {name: getattr(settings, name) for name in names} | network | {"training_data": data.fingerprint()}
 
 
 def draw_size(settings: Settings, num_classes: int) -> int:
@@ -58,6 +75,14 @@ def _decoder(settings, context):
     arguments = settings.parts["parameterization"].arguments(context)
     kept = {"image_space": settings.image_space, "labels": settings.labels}
     return {"name": settings.parameterization, "arguments": arguments, **kept}
+
+
+def _contested(part, objective, trajectory, net):
+    """Sets an adversary against the views of a parameterization that asks for one."""
+    if not part.contrast:
+        return objective, trajectory
+    diverse = dc.with_diversity(objective, net, part.views, part.contrast)
+    return diverse, dc.with_adversary(trajectory, net, part.views)
 
 
 def _starting_from(trajectory, count):

@@ -1,0 +1,67 @@
+"""Holds the settings of MTT's trajectory: segments of the training of experts, which `python -m experiments.experts` makes."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import dcjax as dc
+from dcjax import InputError
+from dcjax.experts import NOTE, Experts, ahead
+from dcjax.sharding import replicate
+from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
+from experiments.parts.values import Count, flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Expert(TrajectoryPart):
+    """Compares with the training of experts, networks trained on the real images (MTT)."""
+
+    experts: str | None = None
+    """Directory of the experts, which experiments.experts makes; runs/experts-DATASET when not given."""
+    max_start: Count = 20
+    """Epochs of an expert's training below which a segment begins."""
+    span: Count = 2
+    """Epochs of an expert's training in a segment."""
+
+    def build(self, context: Context) -> dc.Trajectory:
+        return dc.expert()
+
+    def source(self, context: Context, pretrain: Pretrain) -> Supply:
+        directory = Path(self.experts or default_place(context.made_on["dataset"])).expanduser()
+        experts = opened(directory, context.made_on)
+        experts.check(self.max_start, self.span)
+        read = ahead(lambda t: experts.segments(context.seed, t, context.matches, self.max_start, self.span))
+
+        def supply(source, t):
+            return dc.with_segments(source, *replicate(read(t)))
+
+        return supply
+
+
+def default_place(dataset: str) -> str:
+    return f"runs/experts-{dataset.replace('/', '-').replace(':', '-')}"
+
+
+def opened(directory: Path, made_on: dict[str, Any]) -> Experts:
+    """Opens a directory of experts, which must have been made on the data and the network of a run."""
+    if not (directory / NOTE).is_file():
+        raise InputError(f"There are no experts in {directory}: make them by {made_by(directory, made_on)}.")
+    experts = Experts(directory)
+    theirs = experts.about.get("made_on", {})
+    different = [
+        f"{flag(name)} was {theirs.get(name)}, is {made_on.get(name)}"
+        for name in {**theirs, **made_on}
+        if theirs.get(name) != made_on.get(name)
+    ]
+    if different:
+        raise InputError(
+            f"The experts in {directory} are not of this network and data ({'; '.join(different)}): give other --experts, or make some by "
+            f"{made_by(directory, made_on)} in another directory."
+        )
+    return experts
+
+
+def made_by(directory: Path, made_on: dict[str, Any]) -> str:
+    """Gives the beginning of the command that makes experts."""
+    place = "" if str(directory) == default_place(made_on["dataset"]) else f" --place {directory}"
+    return f"`python -m experiments.experts --dataset {made_on['dataset']}{place}`"
