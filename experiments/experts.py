@@ -1,0 +1,143 @@
+"""Trains experts, networks on the real images whose weights are kept after every epoch, for MTT, TESLA and HaBa.
+
+python -m experiments.experts --dataset digits
+python -m experiments.experts --dataset cifar10 --number 100 --epochs 50 --stored float16 -- --zca
+
+Flags after `--` are those of experiments.run that say which data and which network, such as --zca, --image-size or --width; a run needs
+experts of its own network and data. A command that was stopped goes on when it is given again, and a larger --number adds experts.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import jax
+import optax
+
+import dcjax as dc
+from dcjax import InputError, experts, sharding
+from experiments.parts.choices import AUGMENTS
+from experiments.parts.expert import default_place
+from experiments.parts.values import MOST, MaybeCount, MaybeRate, Seed, Share, at_least, at_most, check_ranges, flag
+from experiments.pipeline import lock, schooling, show
+from experiments.pipeline.build import made_on
+from experiments.pipeline.endings import exit_code
+from experiments.pipeline.job import load_data
+from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.stop import StopRequest
+from experiments.settings.flags import read
+from experiments.settings.parse import parse
+
+_PUBLISHED = {"rate": 0.01, "batch": 256}
+_QUICK = {"rate": 0.05, "batch": 64}  # so that few epochs are enough
+Number = Annotated[int, at_least(1), at_most(MOST)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schooled:
+    """Trains experts on the real images and keeps their weights after every epoch."""
+
+    dataset: str = "digits"
+    """Data set to train on, named as for experiments.run."""
+    place: str | None = None
+    """Directory of the experts; runs/experts-DATASET when not given."""
+    number: Number = 20
+    """Experts; published methods take 100."""
+    epochs: Number = 20
+    """Epochs that each is trained for; published methods take 50."""
+    rate: MaybeRate = None
+    """Learning rate of the experts; 0.01 as published when not given, on digits 0.05."""
+    momentum: Share = 0.0
+    """Momentum of the experts."""
+    decay: Share = 0.0
+    """Weight decay of the experts."""
+    batch: MaybeCount = None
+    """Images in each training step; 256 as published when not given, on digits 64."""
+    augment: Literal["same", "none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "same"
+    """Augmentation of the images; same takes that of MTT on this data set."""
+    stored: Literal["float32", "float16"] = "float32"
+    """Precision of the weights on disk."""
+    at_once: MaybeCount = None
+    """Experts that are trained together; one on each device when not given."""
+    seed: Seed = 0
+    """Seed of all random numbers."""
+    data_dir: str | None = None
+    """Directory of prepared data sets."""
+    devices: MaybeCount = None
+    """Number of devices that experts are divided among; all when not given."""
+
+    def __post_init__(self):
+        check_ranges(self)
+
+    def resolved(self) -> "Schooled":
+        """Gives the data set's own values to what was not given."""
+        own = _QUICK if self.dataset == "digits" else _PUBLISHED
+        return dataclasses.replace(self, **{name: value for name, value in own.items() if getattr(self, name) is None})
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command line and gives the exit code."""
+    return exit_code(train, argv)
+
+
+def train(argv: list[str]) -> None:
+    at = argv.index("--") if "--" in argv else len(argv)
+    wanted, rest = read(Schooled, argv[:at]).resolved(), argv[at + 1 :]
+    configure_jax()
+    settings = parse(["--method", "mtt", "--dataset", wanted.dataset, *rest])
+    place = Path(wanted.place or default_place(wanted.dataset)).expanduser()
+    with StopRequest() as stop, sharding.across(wanted.devices):
+        data = load_data(settings, wanted.data_dir).replicated()
+        school = _school(wanted, settings, data)
+        about = {"made_on": made_on(settings, data), "training": _training(wanted, school)}
+        complete = _complete(place, about)
+        schooling.check_room(school, place)
+        with lock.held(place):
+            stop.advice = "The experts are kept as far as they are: give the same command again."
+            schooling.train(school, place, about, complete, stop)
+    show.say(f"{wanted.number} experts are in {place}")
+
+
+def _school(wanted, settings, data):
+    net = dc.network(settings.parts["network"].build(data.num_classes), data.image_shape)
+    optimizer = optax.sgd(wanted.rate, momentum=wanted.momentum or None)
+    if wanted.decay:
+        optimizer = optax.chain(optax.add_decayed_weights(wanted.decay), optimizer)
+    return schooling.School(
+        net,
+        data.train,
+        jax.random.key(wanted.seed),
+        wanted.number,
+        wanted.epochs,
+        optimizer,
+        wanted.batch,
+        AUGMENTS[settings.augment if wanted.augment == "same" else wanted.augment],
+        at_once=min(wanted.at_once or sharding.device_count(), wanted.number),
+        stored=wanted.stored,
+    )
+
+
+def _training(wanted, school):
+    """Gives what experts of one directory have in common; their number may grow."""
+    names = ("epochs", "rate", "momentum", "decay", "batch", "augment", "stored", "seed")
+    return {name: getattr(wanted, name) for name in names} | {"at_once": school.at_once}
+
+
+def _complete(place, about):
+    """Counts the experts that are there already, and refuses to go on among some that were made otherwise."""
+    if not (place / experts.NOTE).is_file():
+        return 0
+    theirs = experts.Experts(place).about
+    for group in ("made_on", "training"):
+        for name, value in about[group].items():
+            found = theirs.get(group, {}).get(name)
+            if found != value:
+                raise InputError(
+                    f"The experts in {place} were made with {flag(name)} {found}, not {value}: give another --place."
+                )
+    return theirs["number"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
