@@ -1,8 +1,8 @@
 """dcjax condenses datasets in JAX.
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
-under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other. Of the table that the
-library is built for, MTT and HaBa are planned and the others are here:
+under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other, except that
+`trajectory_matching` needs the target that `expert` brings:
 
     method           what is learned       what is compared                              where
     DD               pixels                unrolled (learned rate)                       fresh

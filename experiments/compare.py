@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from dcjax import InputError
-from experiments.methods import METHODS
+from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.parts import AXES
 from experiments.parts.part import known_settings
 from experiments.parts.values import MOST, at_least, at_most, below, check_ranges, flag
@@ -45,8 +45,8 @@ class Compared:
 
     dataset: str = "digits"
     """Data set to condense, named as for experiments.run."""
-    methods: tuple[str, ...] = (*METHODS,)
-    """Methods to run (--method of experiments.run), separated by commas."""
+    methods: tuple[str, ...] = tuple(name for name in METHODS if name not in MATCHING_EXPERTS)
+    """Methods to run (--method of experiments.run), separated by commas; unless given, all that need no experts."""
     ipc: Annotated[tuple[int, ...], at_least(1), at_most(MOST)] = (1, 10)
     """Images per class; every set may take the bytes of so many."""
     seeds: Annotated[tuple[int, ...], below(2**32)] = (0, 1, 2)

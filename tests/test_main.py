@@ -22,10 +22,13 @@ def call(monkeypatch, *words, name="dcjax"):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nope"], "error: There is no command 'nope': choose run, evaluate, recall, compare, export, report."),
+        (
+            ["nope"],
+            "error: There is no command 'nope': choose run, evaluate, recall, experts, compare, export, report.",
+        ),
         (
             ["rum"],
-            "error: There is no command 'rum': choose run, evaluate, recall, compare, export, report. Did you mean run?",
+            "error: There is no command 'rum': choose run, evaluate, recall, experts, compare, export, report. Did you mean run?",
         ),
         (
             ["run", "--wdth", "4"],
@@ -87,4 +90,7 @@ def test_it_is_also_the_package_itself():
     command = [sys.executable, "-m", "experiments", "nope"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "error: There is no command 'nope': choose run, evaluate, recall, compare, export, report.\n"
+    assert (
+        ended.stderr
+        == "error: There is no command 'nope': choose run, evaluate, recall, experts, compare, export, report.\n"
+    )

@@ -31,13 +31,13 @@ def _surroundings(tmp_path, monkeypatch):
     jax.config.update("jax_compilation_cache_dir", None)
 
 
-CONDENSING = "--method dc, dsa, dm, idc_i, idc, dd, dd_known, ld, bptt, rtp: choose one of them, or leave it out with"
+CONDENSING = "--method dc, dsa, dm, idc_i, idc, dd, dd_known, ld, bptt, rtp, mtt, tesla, haba: choose one of them, or leave it out with"
 BAD = {
     "unknown flag": ("--iteratoins 3", "There is no flag --iteratoins: did you mean --iterations?"),
     "unknown method": ("--method dcc", "There is no method 'dcc': choose dc, dsa, dm, idc_i, idc, dd"),
     "near method": ("--method herdng", "whole. Did you mean herding?"),
     "unknown network": ("--network convnt", "There is no network 'convnt': choose convnet, mlp"),
-    "unknown trajectory": ("--trajectory fresch", "choose fresh, on_synthetic, on_real. Did you mean fresh?"),
+    "unknown trajectory": ("--trajectory fresch", "choose fresh, on_synthetic, on_real, expert. Did you mean fresh?"),
     "unknown norm": ("--norm batch", "'batch'"),
     "not a number": ("--ipc many", "--ipc must be a whole number, not 'many'"),
     "not a number for tyro": ("--seed many", "--seed"),
@@ -231,10 +231,14 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
         "--network convnet: --width --depth --norm --activation --pooling",
         "--parameterization bounded_formation: --bound",
         "--parameterization addressable_memory: --bases --recalls --downsample --address-decay",
+        "--parameterization hallucinated: --hallucinators --base-images --base-channels --kernel-size --diversity",
         "--objective unrolled: --unroll-steps --unroll-batch --unroll-order --unroll-window --unroll-window-place --unroll-rate "
         "--unroll-momentum --learned-rate --rate-rate",
+        "--objective trajectory_matching, tesla: --unroll-steps --student-batch --unroll-rate --learned-rate --rate-rate",
         "--trajectory on_synthetic: --inner-epochs",
+        "--trajectory expert: --experts --max-start --span",
         "--eval-recipe constant: --eval-rate --eval-batch --eval-momentum",
+        "--eval-recipe learned: --eval-rate",
         "--eval-recipe replay: --eval-passes --eval-per-class --eval-rate --eval-start",
         "--method herding, k_center, forgetting, kmeans: --coreset-epochs",
     ]

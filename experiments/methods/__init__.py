@@ -34,6 +34,7 @@ _LISTED = (
     WHOLE,
 )
 METHODS: dict[str, Method] = {method.name: method for method in _LISTED}
+MATCHING_EXPERTS = (MTT.name, TESLA.name, HABA.name)
 CORESETS = tuple(name for name, method in METHODS.items() if not method.condenses)
 
 
