@@ -78,7 +78,9 @@ class Experts:
         self.directory = Path(directory)
         self.about = read_json(self.directory / NOTE, "make the experts again, in another directory")
         if not all(type(self.about.get(name)) is int and self.about[name] > 0 for name in ("number", "epochs")):
-            raise InputError(f"{self.directory / NOTE} notes no experts that are complete: make them first.")
+            raise InputError(
+                f"{self.directory / NOTE} notes no experts that are complete: go on with the command that makes them."
+            )
 
     def check(self, max_start: int, span: int) -> None:
         """Refuses segments that may end after the last epoch."""

@@ -17,6 +17,7 @@ import optax
 
 import dcjax as dc
 from dcjax import InputError, experts, sharding
+from dcjax.files import read_json
 from experiments.parts.choices import AUGMENTS
 from experiments.parts.expert import default_place
 from experiments.parts.values import MOST, MaybeCount, MaybeRate, Seed, Share, at_least, at_most, check_ranges, flag
@@ -89,17 +90,20 @@ def train(argv: list[str]) -> None:
     place = Path(wanted.place or default_place(wanted.dataset)).expanduser()
     with StopRequest() as stop, sharding.across(wanted.devices):
         data = load_data(settings, wanted.data_dir).replicated()
-        school = _school(wanted, settings, data)
-        about = {"made_on": made_on(settings, data), "training": _training(wanted, school)}
-        complete = _complete(place, about)
+        noted = _noted(place)
+        at_once = wanted.at_once or noted.get("training", {}).get("at_once") or sharding.device_count()
+        school = _school(wanted, settings, data, at_once)
+        about = {"made_on": made_on(settings, data), "training": _training(wanted, at_once)}
+        if noted:
+            _check_alike(place, noted, about)
         schooling.check_room(school, place)
         with lock.held(place):
             stop.advice = "The experts are kept as far as they are: give the same command again."
-            schooling.train(school, place, about, complete, stop)
+            schooling.train(school, place, about, noted.get("number", 0), stop)
     show.say(f"{wanted.number} experts are in {place}")
 
 
-def _school(wanted, settings, data):
+def _school(wanted, settings, data, at_once):
     net = dc.network(settings.parts["network"].build(data.num_classes), data.image_shape)
     optimizer = optax.sgd(wanted.rate, momentum=wanted.momentum or None)
     if wanted.decay:
@@ -113,30 +117,31 @@ def _school(wanted, settings, data):
         optimizer,
         wanted.batch,
         AUGMENTS[settings.augment if wanted.augment == "same" else wanted.augment],
-        at_once=min(wanted.at_once or sharding.device_count(), wanted.number),
+        at_once=at_once,
         stored=wanted.stored,
     )
 
 
-def _training(wanted, school):
+def _training(wanted, at_once):
     """Gives what experts of one directory have in common; their number may grow."""
     names = ("epochs", "rate", "momentum", "decay", "batch", "augment", "stored", "seed")
-    return {name: getattr(wanted, name) for name in names} | {"at_once": school.at_once}
+    return {name: getattr(wanted, name) for name in names} | {"at_once": at_once}
 
 
-def _complete(place, about):
-    """Counts the experts that are there already, and refuses to go on among some that were made otherwise."""
-    if not (place / experts.NOTE).is_file():
-        return 0
-    theirs = experts.Experts(place).about
+def _noted(place):
+    """Gives what is noted of experts that are there or were begun; nothing where there are none."""
+    return read_json(place / experts.NOTE, "give another --place") if (place / experts.NOTE).is_file() else {}
+
+
+def _check_alike(place, noted, about):
+    """Refuses to go on among experts that were made otherwise."""
     for group in ("made_on", "training"):
         for name, value in about[group].items():
-            found = theirs.get(group, {}).get(name)
+            found = noted.get(group, {}).get(name)
             if found != value:
                 raise InputError(
                     f"The experts in {place} were made with {flag(name)} {found}, not {value}: give another --place."
                 )
-    return theirs["number"]
 
 
 if __name__ == "__main__":

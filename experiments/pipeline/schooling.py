@@ -71,6 +71,7 @@ def train(school: School, directory: Path, about: dict[str, Any], complete: int,
         stop: asks to end.
     """
     total = school.epochs + 1
+    _note(school, directory, about, complete)
     programs = [jax.jit(functools.partial(each, school)) for each in (_untrained, _epoch)]
     with (
         Checkpoints(directory / "in_training") as kept,
@@ -85,7 +86,11 @@ def train(school: School, directory: Path, about: dict[str, Any], complete: int,
                     kept.wait()
                 stop.check()
             complete += new
-            experts.note(directory, {**about, "number": complete, "epochs": school.epochs})
+            _note(school, directory, about, complete)
+
+
+def _note(school, directory, about, complete):
+    experts.note(directory, {**about, "number": complete, "epochs": school.epochs})
 
 
 def _train_together(school, programs, directory, kept, numbers) -> Iterator[int]:
