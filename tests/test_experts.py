@@ -196,7 +196,7 @@ REFUSED = {
         "9 hallucinators take 828 of the 640 values",
     ),
     "one view": (["--parameterization", "hallucinated", "--hallucinators", "1"], "leaves nothing to differ from"),
-    "no target": (["--trajectory", "fresh"], "Trajectory matching needs an expert's later weights"),
+    "no target": (["--trajectory", "fresh"], "which --trajectory fresh does not bring: give --trajectory expert"),
 }
 
 

@@ -234,7 +234,8 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
         "--parameterization hallucinated: --hallucinators --base-images --base-channels --kernel-size --diversity",
         "--objective unrolled: --unroll-steps --unroll-batch --unroll-order --unroll-window --unroll-window-place --unroll-rate "
         "--unroll-momentum --learned-rate --rate-rate",
-        "--objective trajectory_matching, tesla: --unroll-steps --student-batch --unroll-rate --learned-rate --rate-rate",
+        "--objective trajectory_matching: --unroll-steps --student-batch --unroll-rate --learned-rate --rate-rate",
+        "--objective tesla: --unroll-steps --student-batch --unroll-rate --learned-rate --rate-rate",
         "--trajectory on_synthetic: --inner-epochs",
         "--trajectory expert: --experts --max-start --span",
         "--eval-recipe constant: --eval-rate --eval-batch --eval-momentum",

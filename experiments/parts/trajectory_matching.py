@@ -6,6 +6,7 @@ from typing import Any, Literal
 import optax
 
 import dcjax as dc
+from dcjax import InputError
 from experiments.parts.choices import AUGMENTS
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import Count, Rate, Steps
@@ -33,6 +34,13 @@ class TrajectoryMatching(ObjectivePart):
     @property
     def augmentation(self) -> str:
         return self.augment
+
+    def check(self, settings: Any) -> None:
+        if settings.trajectory != "expert":
+            raise InputError(
+                f"--objective {settings.objective} compares with where an expert's training led, which --trajectory "
+                f"{settings.trajectory} does not bring: give --trajectory expert."
+            )
 
     def idle(self, settings: Any) -> dict[str, str]:
         return {"rate_rate": "--learned-rate none"} if self.learned_rate == "none" else {}

@@ -101,7 +101,7 @@ def _train_together(school, programs, directory, kept, numbers) -> Iterator[int]
         if age > first:
             state = epoch(numbers, np.int32(age), state, school.split)
         _save(school, directory, numbers, age, state)
-        kept.save((kept.latest or 0) + 1, state, {"numbers": numbers.tolist(), "age": age})
+        kept.save((kept.latest or 0) + 1, state, {"saved": _wanted(school, numbers), "age": age})
         yield age
     kept.wait()
 
@@ -111,8 +111,13 @@ def _in_training(kept, school, numbers):
     if not kept.latest:
         return None
     found = kept.restore(jax.eval_shape(functools.partial(_untrained, school), numbers))
-    is_it = found.config["numbers"] == numbers.tolist() and found.config["age"] < school.epochs
+    is_it = found.config["saved"] == _wanted(school, numbers) and found.config["age"] < school.epochs
     return (found.config["age"], found.state) if is_it else None
+
+
+def _wanted(school, numbers):
+    """Gives the numbers of those that are kept: the last ones that are trained together may be too many."""
+    return [int(number) for number in numbers if number < school.number]
 
 
 def _untrained(school, numbers):
@@ -137,5 +142,5 @@ def _save(school, directory, numbers, age, state):
     params = jax.tree.map(np.asarray, state[0])
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         raise Diverged(f"An expert diverged in epoch {age}: give a smaller --rate.")
-    for row, expert in enumerate(numbers[numbers < school.number]):
+    for row, expert in enumerate(_wanted(school, numbers)):
         experts.save(directory, expert, age, jax.tree.map(lambda x, row=row: x[row], params), school.stored)
