@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -393,3 +394,23 @@ def test_bad_input_of_an_evaluation_gets_one_sentence(case, capsys, tmp_path):
     assert (code, len(err.splitlines())) == (2, 1), err
     assert message in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_by_time_notes_the_iterations_that_make_the_same_set(tmp_path, monkeypatch, no_pictures):
+    monkeypatch.chdir(tmp_path)
+    quick = ("--network", "mlp", "--num-students", "1", "--eval-epochs", "1", "--no-baseline")
+    assert main([*quick, "--minutes", "0.01", "--workdir", "timed"]) == 0
+    noted = json.loads(Path("timed/result.json").read_text())
+    made = noted["config"]["iterations"]
+    assert noted["condense_seconds"] >= 0.6 - 0.1  # rounded
+    assert "--minutes" not in noted["command"]
+    assert f"--iterations {made} " in noted["command"]
+    rows = [json.loads(line) for line in Path("timed/metrics.jsonl").read_text().splitlines()]
+    seconds = [row["seconds"] for row in rows if "loss" in row]
+    assert len(seconds) == made
+    assert sum(seconds) >= 0.6 > sum(seconds[:-1])
+    assert main(["--resume", "--workdir", "timed"]) == 0, "its minutes are over"
+    assert json.loads(Path("timed/result.json").read_text())["config"]["iterations"] == made
+    assert main([*shlex.split(noted["command"])[3:], "--workdir", "again"]) == 0
+    timed, again = (dc.load_condensed(f"{run}/condensed.npz").compact["image"] for run in ("timed", "again"))
+    np.testing.assert_array_equal(timed, again)

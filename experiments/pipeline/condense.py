@@ -1,5 +1,6 @@
 """Runs all outer iterations with checkpoints, from wherever the run was stopped."""
 
+import contextlib
 import functools
 import time
 
@@ -9,10 +10,12 @@ import numpy as np
 import dcjax as dc
 from dcjax import files
 from dcjax.checkpoint import Checkpoints
+from experiments.parts.values import MOST
 from experiments.pipeline import older, show
 from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import Job, Made
 from experiments.pipeline.pretrain import Pretraining
+from experiments.pipeline.processes import any_of
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.score import evaluate_if_due
 from experiments.pipeline.stop import StopRequest
@@ -23,13 +26,15 @@ _RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that
 
 def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest) -> Made:
     """Runs all outer iterations, from the newest checkpoint if there is one."""
-    settings, total = job.settings, job.settings.iterations
-    start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop))
+    settings, total = job.settings, MOST if job.settings.minutes else job.settings.iterations
+    start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop), total)
     directory.write_json("config.json", saved.dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
+    spent = _seconds(directory)
+    total = start if _is_over(settings, spent) else total
     step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, 0.0)
     stop.check()
-    with show.progress("condensing", total, start) as advance:
+    with _progress(settings, total, start, spent) as advance:
         for t in range(start + 1, total + 1):
             evaluate_if_due(job, directory, state.learned, t - 1, stop)
             began = time.perf_counter()
@@ -37,23 +42,58 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
             values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
             _check_finite(values["loss"], values["loss"], t, checkpoints)
             checkpoints.check()
-            directory.log(iteration=t, **values, seconds=round(time.perf_counter() - began, 4))
-            advance(f"loss {values['loss']:.4g}")
-            stopping = stop.requested  # read once, so that a run stops only where it was saved
-            if stopping or t % settings.checkpoint_every == 0 or t == total or t in settings.eval_at:
+            seconds = round(time.perf_counter() - began, 4)
+            directory.log(iteration=t, **values, seconds=seconds)
+            spent += seconds
+            advance(f"loss {values['loss']:.4g}", spent)
+            stopping, over = stop.requested, _is_over(settings, spent)  # read once: a run stops only where it was saved
+            if stopping or over or t % settings.checkpoint_every == 0 or t == total or t in settings.eval_at:
                 _check_finite(values["loss"], state.learned, t, checkpoints)
                 checkpoints.save(t, state, saved.dump(settings))
             if stopping:
                 stop.check()
+            if over:
+                total = t
+                break
     evaluate_if_due(job, directory, state.learned, total, stop)
     checkpoints.wait()
-    return Made(state.learned, _facts(directory, total, compile_seconds))
+    return Made(state.learned, _facts(directory, total, compile_seconds), total)
 
 
-def _start(job, directory, checkpoints, pretrain):
+def _seconds(directory):
+    """Adds up the time of the iterations that are logged."""
+    return sum(row["seconds"] for row in directory.history() if "loss" in row and "seconds" in row)
+
+
+def _is_over(settings, spent):
+    """Tells whether the minutes are used up, in any process of the run."""
+    return bool(settings.minutes) and any_of(spent >= 60 * settings.minutes)
+
+
+@contextlib.contextmanager
+def _progress(settings, total, start, spent):
+    """Shows how many of the iterations, or of the seconds, are done; gives `advance(note, seconds spent)`."""
+    if not settings.minutes:
+        with show.progress("condensing", total, start) as advance:
+            yield lambda note, seconds: advance(note)
+        return
+    whole = max(round(60 * settings.minutes), 1)
+    done = min(int(spent), whole)
+    with show.progress("condensing, seconds", whole, done) as advance:
+
+        def until(note, seconds):
+            nonlocal done
+            now = min(int(seconds), whole)
+            advance(note, now - done)
+            done = now
+
+        yield until
+
+
+def _start(job, directory, checkpoints, pretrain, total):
     """Gives the iterations done and the state, of the newest checkpoint or the beginning, and iteration -> what its steps draw from."""
     done = checkpoints.latest or 0
-    if done > job.settings.iterations:
+    if done > total:
         raise dc.InputError(f"This run is at iteration {done} already: give --iterations {done} or more.")
     sources = job.sources(pretrain)
     state = jax.jit(job.initial_state)(sources(job.first_draw, 0))

@@ -38,6 +38,7 @@ def _execute(job, data, stop):
     show.say(f"{settings.method} on {settings.dataset}, {settings.ipc} image(s) per class, in {directory.path}")
     show.say("  ".join(f"{name}={value}" for name, value in settings.values().items()), style="dim")
     made = _make(job, directory, stop)
+    job = job._replace(settings=_as_made(settings, made))
     if made.learned is not None:
         save_condensed(job, directory, made.learned)
     for accuracy, is_all in evaluate_all(job, directory, made.learned, stop):
@@ -46,6 +47,12 @@ def _execute(job, data, stop):
         show.console.print(show.table(settings, accuracy))
     took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
     show.say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
+
+
+def _as_made(settings, made):
+    """Gives the settings that make the same set again: of a run by time, with the iterations that it came to."""
+    by_time = made.iterations and settings.minutes
+    return settings.replace(iterations=made.iterations, minutes=None) if by_time else settings
 
 
 def _check_alike(settings, data, directory):

@@ -60,6 +60,7 @@ class Made(NamedTuple):
 
     learned: Learned | None
     facts: dict
+    iterations: int | None = None  # that were made; None where there are none
 
 
 def load_data(settings: Settings, data_dir: str | None = None) -> dc.data.Dataset:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from dcjax import InputError
 from experiments.parts.images import Images
 from experiments.parts.part import Part, claim
-from experiments.parts.values import MOST, Count, Mark, MaybeCount, MaybeSide, Rate, Seed, Steps
+from experiments.parts.values import MOST, Count, Mark, MaybeCount, MaybeRate, MaybeSide, Rate, Seed, Steps
 
 Free = Mark.FREE, Mark.ASIDE
 
@@ -48,6 +48,8 @@ class Loop(Part):
 
     iterations: Annotated[Count, Mark.FREE] = 1000
     """Outer iterations, each of which compares on a network of its own."""
+    minutes: Annotated[MaybeRate, *Free] = None
+    """Minutes of iterations to make instead, compiling apart; the result says how many those were."""
     matches: Steps = 1
     """Comparisons per network, each with one update of what is learned."""
     real_batch: Count = 256
@@ -64,9 +66,10 @@ class Loop(Part):
     """Iterations after which the set is evaluated, besides the last."""
 
     def check(self, settings: Any) -> None:
-        outside = [t for t in self.eval_at if not 1 <= t <= self.iterations]
+        last = MOST if self.minutes else self.iterations
+        outside = [t for t in self.eval_at if not 1 <= t <= last]
         if outside:
-            raise InputError(f"--eval-at names iteration {outside[0]}, but the run goes from 1 to {self.iterations}.")
+            raise InputError(f"--eval-at names iteration {outside[0]}, but the run goes from 1 to {last}.")
 
 
 @dataclasses.dataclass(frozen=True)
