@@ -153,6 +153,18 @@ def compare(argv: list[str]) -> None:
     if wanted.varied():
         labels = [(each.label, list(each.varied.values())) for each in _combinations(wanted)]
         figures.varied(place / "comparison.png", list(wanted.varied()), labels, rows)
+    elif len(wanted.methods) > 1 and wanted.members("parameterization"):
+        figures.heat(place / "comparison.png", wanted.parameterizations, wanted.methods, _squares(cells, rows))
+
+
+def _squares(cells, rows):
+    """Gives the rows by parameterization and method: the first of each, where there are several sizes or trajectories."""
+    found = {}
+    for cell in cells:
+        settings = parse(cell.arguments)
+        row = next(row for row in rows if (row["method"], row["ipc"]) == cell[:2])
+        found.setdefault((settings.parameterization, settings.method), row)
+    return found
 
 
 def _evaluation(wanted):
@@ -218,6 +230,10 @@ def _note(wanted, cells) -> dict[str, str]:
     if not any(map(wanted.members, _AXES)):
         return {}
     runs: list[Settings] = [parse(cell.arguments) for cell in cells]
+    if runs[0].minutes:
+        return {
+            "note": f"{runs[0].minutes:g} minute(s) of steps of what is learned in each cell, from the bytes that each may take."
+        }
     steps = sorted({each.iterations * each.matches for each in runs})
     return {"note": f"{' or '.join(map(str, steps))} steps of what is learned in each cell, from the same bytes."}
 

@@ -12,7 +12,7 @@ import pytest
 import dcjax as dc
 from experiments.compare import compare
 from experiments.compare import main as compare_main
-from experiments.methods import METHODS
+from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.pipeline import grid
 from experiments.pipeline.job import prepare
 from experiments.settings.parse import parse
@@ -83,7 +83,7 @@ def test_a_flag_goes_to_the_methods_that_have_it(filled):
 def test_all_methods_of_a_comparison_are_judged_alike(filled):
     compare(["--dataset", "mnist", "--ipc", "1", "--seeds", "0"])
     runs = [parse(cell.arguments) for cell in filled[0]]
-    assert [run.method for run in runs] == [*METHODS]
+    assert [run.method for run in runs] == [name for name in METHODS if name not in MATCHING_EXPERTS]
     assert {(run.eval_recipe, run.eval_epochs, run.eval_augment, run.eval_mix) for run in runs} == {
         ("dc", 1000, "dc_digits", "none")
     }
@@ -92,6 +92,20 @@ def test_all_methods_of_a_comparison_are_judged_alike(filled):
 IDC = ("--methods", "idc", "--judge", "idc", "--parameterizations", "pixels,multi_formation")
 IDC += ("--trajectories", "on_synthetic,on_real")
 DIGITS = (*IDC, "--dataset", "digits", "--seeds", "0", "--workdir", "here")
+
+
+def test_parameterizations_in_several_methods_are_drawn_with_what_they_store_and_the_steps_they_took(
+    tmp_path, monkeypatch, no_pictures
+):
+    monkeypatch.chdir(tmp_path)
+    words = ("--methods", "dc,dm", "--ipc", "1", "--seeds", "0", "--parameterizations", "pixels,addressable_memory")
+    quick = ("--network", "mlp", "--minutes", "0.001", "--num-students", "1", "--real-batch", "4")
+    compare([*words, "--eval-epochs", "1", "--", *quick])
+    found = json.loads(Path("runs/compare-digits/comparison.json").read_text())
+    assert found["note"].startswith("0.001 minute(s) of steps of what is learned in each cell")
+    assert [row["bytes"] for row in found["rows"]] == 2 * [4 * 640, 4 * (16 * 16 + 2 * 10 * 16)]
+    assert all(row["steps"] >= 1 for row in found["rows"])
+    assert Path("runs/compare-digits/comparison.png").stat().st_size > 1000
 
 
 def test_the_parts_of_a_method_are_compared_at_equal_bytes(filled):
@@ -196,6 +210,7 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
     since = {  # settings that there were not then
         **{"zca": False, "zca_epsilon": 0.1, "classes": None, "tasks": 1, "halve_every": None, "clip": None},
         **{"labels": "hard", "label_rate": 0.1, "label_certainty": 0.9, "init_seed": None},
+        **{"minutes": None},
     }
     launched = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
     found = [parse(cell.arguments).values() for cell in filled[0]]

@@ -1,5 +1,6 @@
 """Draws the pictures of a run: the condensed images, and loss and accuracy over the iterations."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -82,6 +83,31 @@ def varied(path: Path, names: list[str], labels: list[tuple[str, list[str]]], ro
     axes.set(xlabel=names[0].replace("_", " "), ylabel="test accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend()
+    _save(figure, path, 120)
+
+
+def heat(path: Path, rows: Sequence[str], columns: Sequence[str], cells: dict[tuple[str, str], dict]) -> None:
+    """Draws the accuracy of every combination, with what each stored and how many steps it took.
+
+    Args:
+        path: file of the PNG.
+        rows: names of the rows.
+        columns: names of the columns.
+        cells: (row, column) -> a row of a comparison.
+    """
+    mean = np.array([[cells[row, column]["mean"] for column in columns] for row in rows])
+    figure, axes = plt.subplots(figsize=(1.9 * len(columns) + 1.8, 0.8 * len(rows) + 1), layout="constrained")
+    axes.imshow(mean, cmap="viridis", aspect="auto")
+    middle = (mean.min() + mean.max()) / 2
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            cell = cells[row, column]
+            text = f"{cell['mean']:.1f} ± {cell['std']:.1f}\n{cell.get('bytes', 0)} bytes, {cell.get('steps', 0)} steps"
+            colour = "white" if mean[i, j] < middle else "black"
+            axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(columns)), [name.replace("_", " ") for name in columns])
+    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in rows])
+    axes.tick_params(length=0)
     _save(figure, path, 120)
 
 

@@ -131,6 +131,7 @@ def _rows(results):
     """Gives a record for each row and column of the table: the mean over all students, and the mean of each set."""
     rows = []
     for (row, ipc), group in itertools.groupby(results, key=lambda pair: pair[0][:2]):
+        group = [*group]
         sets = [next(iter(result["accuracy"].values()))["values"] for _, result in group]
         everyone = np.concatenate(sets)
         rows.append(
@@ -141,6 +142,15 @@ def _rows(results):
                 "std": round(float(everyone.std()), 2),
                 "set_means": [round(float(np.mean(values)), 2) for values in sets],
                 "students": len(everyone),
+                **_sizes([result for _, result in group]),
             }
         )
     return rows
+
+
+def _sizes(results):
+    """Says what the sets of a cell store and how many steps of what is learned they took; the mean of sets that differ."""
+    stored = [result["stored_bytes"] for result in results if "stored_bytes" in result]
+    configs = [result["config"] for result in results if "condense_seconds" in result]
+    steps = [config["iterations"] * config["matches"] for config in configs]
+    return {name: round(float(np.mean(found))) for name, found in {"bytes": stored, "steps": steps}.items() if found}

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 
 import dcjax as dc
@@ -56,7 +57,12 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
         "complete": is_all,
         "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
         **made.facts,
+        **({"stored_bytes": _bytes(made.learned.syn)} if made.learned is not None else {}),
         **environment(),
         "config": dump(job.settings),
     }
     directory.write_json("result.json", result)
+
+
+def _bytes(syn):
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(syn))
