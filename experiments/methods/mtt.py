@@ -33,7 +33,10 @@ def _tesla(dataset, ipc, network):
 
 
 def _factorised(dataset, ipc, network):
-    """Gives HaBa as released, with as many bases as images per class; without --base-images, those that the bytes hold."""
+    """Gives HaBa as released, with as many bases as images per class; --base-images None takes those that the bytes hold.
+
+    Students train on every base through every hallucinator in an epoch, where the released program draws one for each base.
+    """
     own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
     if dataset == "digits":
         own |= {"hallucinators": 2, "image_rate": 1.0, "image_momentum": 0.5, "iterations": 300}
