@@ -10,6 +10,7 @@ accuracies are in `recall.json` beside the memory; a command that was stopped go
 """
 
 import dataclasses
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -79,7 +80,7 @@ def recall(argv: list[str]) -> None:
         )
         rows = [tests.of_subset(subset, wanted.recondense) for subset in subsets]
         rows += [tests.of_mixtures(wanted.mixtures)] if wanted.mixtures else []
-        store.content["rows"] = rows
+        store.content |= {"command": shlex.join(["python", "-m", "experiments.recall", *argv]), "rows": rows}
         store.write()
         show.console.print(_table(rows))
         show.say(memories.sizes(memory, data))

@@ -119,7 +119,7 @@ RATES = {
 def test_a_parameterization_of_ones_own_composes(names):
     objective, trajectory = names
     pool = jax.eval_shape(jax.vmap(NET.init), jax.random.split(jax.random.key(0), 2))
-    source = dc.with_pool(dc.source(DATA.train, real_per_class=4), pool)
+    source = dc.with_segments(dc.with_pool(dc.source(DATA.train, real_per_class=4), pool), pool, pool)
     optimizer = dc.optimizers.by_name(
         {"image": optax.sgd(0.1, momentum=0.5), "tint": optax.sgd(0.01), **RATES.get(objective, {})}
     )

@@ -14,6 +14,7 @@ import dcjax as dc
 from experiments import methods
 from experiments.compare import compare
 from experiments.evaluate import Evaluation
+from experiments.experts import Schooled
 from experiments.export import Export
 from experiments.pipeline import figures, grid, passes
 from experiments.recall import Recalled
@@ -24,7 +25,7 @@ from experiments.settings.parse import parse
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-KINDS = {"evaluate": Evaluation, "export": Export, "report": Report, "recall": Recalled}
+KINDS = {"evaluate": Evaluation, "export": Export, "report": Report, "recall": Recalled, "experts": Schooled}
 PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
 
 
@@ -74,8 +75,13 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
         assert settings.workdir.startswith(f"runs/{settings.method}-")
     elif name == "compare":
         filled = []
-        monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells))
-        monkeypatch.setattr(figures, "varied", lambda *args: None)
+        monkeypatch.setattr(
+            grid,
+            "fill",
+            lambda run, place, cells, facts: filled.extend(cells) or [{"method": x.row, "ipc": x.ipc} for x in cells],
+        )
+        for drawing in ("varied", "heat"):
+            monkeypatch.setattr(figures, drawing, lambda *args: None)
         monkeypatch.setattr(passes, "load_data", load_data)
         compare(words)
         assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0

@@ -69,10 +69,10 @@ UNKNOWN = {  # what a set notes -> what is said to be unknown
     "epochs": (OLDER | {"epochs": "12"}, "(eval-epochs must be of type int, not '12')"),
     "absurd epochs": (OLDER | {"epochs": 10**18}, "(eval-epochs must be from 0 to below 1000000000, not "),
     "a list": (OLDER | {"augmentation": ["dsa"]}, "(eval-augment must be one of none, dc_digits, "),
-    "schedule": (OLDER | {"schedule": "mtt"}, "(its schedule is 'mtt', not one of dc, idc, constant, replay)"),
+    "schedule": (OLDER | {"schedule": "mtt"}, "(its schedule is 'mtt', not one of dc, idc, constant, learned, replay)"),
     "a schedule of another type": (
         OLDER | {"schedule": {}},
-        "(its schedule is {}, not one of dc, idc, constant, replay)",
+        "(its schedule is {}, not one of dc, idc, constant, learned, replay)",
     ),
     "setting": ({"schedule": "dc", "settings": {"eval_warm_up": 3}}, "(its settings have eval_warm_up)"),
     "settings": ({"schedule": "dc", "settings": [3]}, "(its settings are [3])"),
