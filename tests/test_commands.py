@@ -83,6 +83,7 @@ def test_every_coreset_chooses_other_images(method, chosen):
     assert len(set(seen)) == len(seen)
 
 
+@pytest.mark.slow
 def test_evaluate_sets_a_set_beside_its_rivals(chosen, monkeypatch):
     words = [str(chosen), "--recipes", "dsa,dc", "--networks", "mlp", "--augmentation", "both", "--num-students", "2"]
     words += ["--epochs", "1", "--whole-epochs", "1", "--whole-students", "1"]
@@ -150,6 +151,7 @@ def test_a_set_made_elsewhere_is_evaluated_on_the_data_named():
         evaluate([*words, "--dataset", "digits", "--seed", "1"])
 
 
+@pytest.mark.slow
 def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
     words = ["--method", "idc", "--network", "mlp", "--distance", "squared_error", "--augment", "none"]
     words += ["--iterations", "1", "--matches", "3", "--pool", "2", "--pool-epochs", "1", "--network-mix", "none"]

@@ -94,6 +94,7 @@ IDC += ("--trajectories", "on_synthetic,on_real")
 DIGITS = (*IDC, "--dataset", "digits", "--seeds", "0", "--workdir", "here")
 
 
+@pytest.mark.slow
 def test_parameterizations_in_several_methods_are_drawn_with_what_they_store_and_the_steps_they_took(
     tmp_path, monkeypatch, no_pictures
 ):

@@ -80,8 +80,13 @@ def test_decoded_images_are_views_times_sources_with_the_views_outermost(name):
 
 
 @pytest.mark.parametrize(
-    "trajectory", [name for name in TRAJECTORIES if not name.endswith("_drawn")]
-)  # they differ in `begin`
+    "trajectory",
+    [
+        pytest.param(name, marks=() if name in ("fresh", "on_synthetic", "on_real") else pytest.mark.slow)
+        for name in TRAJECTORIES
+        if not name.endswith("_drawn")  # they differ in `begin`
+    ],
+)
 def test_one_compiled_program_equals_a_python_loop_of_steps_and_is_resumed_bit_for_bit(trajectory, tmp_path):
     condenser = compose("pixels", "gradient_matching", trajectory)
     key = jax.random.key(1)

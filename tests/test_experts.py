@@ -161,7 +161,7 @@ def test_memory_of_a_segment_does_not_grow_with_the_number_of_experts():
     assert peak(100) < 1.2 * peak(10)
 
 
-@pytest.mark.parametrize("method", ["mtt", "tesla", pytest.param("haba", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["mtt", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tesla", "haba"))])
 def test_a_run_resumes_bit_for_bit_and_decodes(method):
     flags = ("--method", method, "--ipc", "2", *RUN)
     assert main([*flags, "--workdir", "whole"]) == 0

@@ -23,7 +23,7 @@ from experiments.settings.parse import parse
 from experiments.settings.saved import check_resumable, restored
 
 pytestmark = pytest.mark.slow
-TIMES = 200
+TIMES = 100
 SMALL = ("--network", "mlp", "--num-students", "2", "--eval-epochs", "1", "--checkpoint-every", "2", "--no-baseline")
 WORDS = (b"-1", b"1e999", b"NaN", b"null", b"[]", b'"', b"{", b"}", b"\\ud800", b"9" * 5000, b"[" * 5000, b"\x00")
 

@@ -50,7 +50,12 @@ def assert_two_devices_equal_one(function, *args):
         np.testing.assert_allclose(two, one, rtol=0, atol=TOLERANCE * largest)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+_SWEPT = ("trajectory_matching_unlinked", "gradient_matching_squared_error", "distribution_matching_augmented")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in _SWEPT else ()) for name in OBJECTIVES]
+)
 def test_every_objective_is_divided(name):
     objective = OBJECTIVES[name](NET)
 

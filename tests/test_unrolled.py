@@ -50,8 +50,15 @@ def test_inner_losses_are_the_published_ones(published):
     )
 
 
-@pytest.mark.parametrize("micro_batch", [None, 4], ids=["all at once", "in micro-batches"])
-@pytest.mark.parametrize("memory", [1, 2**40], ids=["in segments", "all states kept"])
+@pytest.mark.parametrize(
+    ("memory", "micro_batch"),
+    [
+        pytest.param(1, 4, id="in segments, in micro-batches"),
+        pytest.param(2**40, None, id="all states kept, all at once"),
+        pytest.param(1, None, id="in segments, all at once", marks=pytest.mark.slow),
+        pytest.param(2**40, 4, id="all states kept, in micro-batches", marks=pytest.mark.slow),
+    ],
+)
 def test_outer_loss_and_both_gradients_are_the_published_ones(published, micro_batch, memory):
     arrays, net, parameterization, syn = published
     objective = dc.unrolled(net, optax.sgd(1.0, momentum=0.9), steps=4, order=everything, rate=rates.fixed(0.01))

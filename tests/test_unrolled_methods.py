@@ -12,7 +12,7 @@ import pytest
 import dcjax as dc
 from experiments import recall
 from experiments.methods import METHODS
-from experiments.pipeline.job import load_data
+from experiments.pipeline.job import load_data, prepare
 from experiments.run import main
 from experiments.settings.parse import parse
 
@@ -64,6 +64,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_bits_and_its_set_decodes(k
     assert accuracy[0] == accuracy[1]
 
 
+@pytest.mark.slow
 def test_what_is_learned_beside_images_is_stored_and_moves():
     assert main([*KINDS["bptt"], *QUICK, "--workdir", "rate"]) == 0
     found = dc.load_condensed("rate/condensed.npz")
@@ -82,11 +83,10 @@ def test_what_is_learned_beside_images_is_stored_and_moves():
 
 
 def test_the_bytes_of_a_memory_are_within_those_of_its_images():
-    once = (*KINDS["memories in DC"], *QUICK, "--iterations", "1", "--matches", "1")
-    for ipc in ("1", "5"):
-        assert main([*once, "--ipc", ipc, "--workdir", ipc]) == 0
-        meta = dc.load_condensed(f"{ipc}/condensed.npz").meta
-        assert meta["bytes"]["compact"] <= 4 * 64 * 10 * int(ipc)
+    for ipc in (1, 5):
+        settings = parse([*KINDS["memories in DC"], "--ipc", str(ipc)])
+        syn = prepare(settings, load_data(settings)).described_start().syn
+        assert sum(leaf.size for leaf in jax.tree.leaves(syn)) <= 64 * 10 * ipc
 
 
 WRONG = {
