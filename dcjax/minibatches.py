@@ -53,6 +53,8 @@ def balanced(per_class: int) -> Order:
 
 def in_order(per_class: int) -> Order:
     """Takes the next `per_class` images of every class at each step, from the first to the last and then again (DD)."""
+    if per_class < 1:
+        raise InputError(f"A mini-batch takes at least one image of each class, not {per_class}.")
 
     def order(key, shape, steps):
         del key

@@ -43,7 +43,7 @@ def learned(start: float, steps: int | None = None) -> InnerRate:
 
 def raw(rate: float) -> Array:
     """Gives the number whose softplus is the rate."""
-    return jnp.log(jnp.expm1(jnp.array(rate)))
+    return rate + jnp.log(-jnp.expm1(-jnp.array(rate)))
 
 
 def _check(rate):

@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple
 
 from dcjax import InputError
 from experiments.methods import MATCHING_EXPERTS, METHODS
-from experiments.parts import AXES
+from experiments.parts import AXES, RECIPES
 from experiments.parts.part import known_settings
 from experiments.parts.values import MOST, at_least, at_most, below, check_ranges, flag
 from experiments.pipeline import figures, grid
@@ -96,7 +96,16 @@ class Compared:
                 raise InputError(
                     f"--vary {text} names no setting of a run with values: give NAME=VALUE+VALUE, such as unroll_steps=5+20."
                 )
-            found[name] = values.split("+")
+            chosen = values.split("+")
+            if name in found or len(set(chosen)) < len(chosen):
+                raise InputError(f"--vary {text} names a setting or a value for a second time: give each once.")
+            if any(
+                name in map(lambda field: field.name, dataclasses.fields(part)) for part in RECIPES.members.values()
+            ):
+                raise InputError(
+                    f"--vary {text} changes how sets are judged, which is the same for all: give --eval-epochs or --judge."
+                )
+            found[name] = chosen
         return found
 
     def members(self, axis: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Makes classifiers from one addressable memory that it was not made for: of some classes alone, and on mixed labels.
 
-python -m experiments.recall runs/rtp-digits-1 --subsets 0,1,2 7,9
+python -m experiments.recall runs/rtp-digits-1 --subsets 0+1+2 7+9
 python -m experiments.recall runs/rtp-mnist-1 --random-subsets 3 --size 5 --recondense
 
 A memory recalls images for any label vector. For every subset of classes, students are trained on what it recalls for them, and beside
@@ -21,6 +21,7 @@ from rich.table import Table
 
 import dcjax as dc
 from dcjax import sharding
+from dcjax.checkpoint import digest
 from experiments.parts.values import Count, MaybeCount, Seed, Steps, at_least, at_most, check_ranges
 from experiments.pipeline import lock, memories, scores, show
 from experiments.pipeline.endings import exit_code
@@ -74,7 +75,7 @@ def recall(argv: list[str]) -> None:
         data = load_data(settings).replicated()
         subsets = _subsets(wanted, data.num_classes)
         stop.advice = "What was measured is kept: give the same command again."
-        store = scores.resumed(place / "recall.json", {"seed": wanted.seed, "students": wanted.num_students})
+        store = scores.resumed(place / "recall.json", _depends_on(wanted, settings, memory))
         tests = memories.Tests(
             settings, memory, data, store, stop, wanted.num_students, wanted.whole_epochs, wanted.seed
         )
@@ -84,6 +85,13 @@ def recall(argv: list[str]) -> None:
         store.write()
         show.console.print(_table(rows))
         show.say(memories.sizes(memory, data))
+
+
+def _depends_on(wanted, settings, memory):
+    """Gives all that an accuracy depends on beside the classes: those under other settings are measured anew."""
+    names = ("seed", "num_students", "whole_epochs", "mixtures")
+    recipe = {"eval_recipe": settings.eval_recipe, **dataclasses.asdict(settings.parts["eval_recipe"])}
+    return {name: getattr(wanted, name) for name in names} | recipe | {"memory": digest(memory.compact, {})}
 
 
 def _memory(place):
@@ -106,7 +114,7 @@ def _subsets(wanted, num_classes):
     chosen = []
     for text in wanted.subsets:
         words = text.split("+")
-        if not all(word.isdecimal() and int(word) < num_classes for word in words) or len({*words}) < 2:
+        if not all(word.isdecimal() and int(word) < num_classes for word in words) or len({*map(int, words)}) < 2:
             raise dc.InputError(
                 f"{text!r} is no subset: give at least two different class numbers from 0 to {num_classes - 1} with + between them, such as 0+1."
             )

@@ -16,6 +16,7 @@ from experiments.parts import part as ownership
 from experiments.parts.part import ObjectivePart, ParameterizationPart
 from experiments.parts.values import flag
 from experiments.run import main
+from experiments.settings.flags import flag_types
 from experiments.settings.parse import command, parse
 from experiments.settings.saved import dump, load
 from experiments.settings.settings import published
@@ -324,3 +325,16 @@ def test_another_value_is_named_before_it_is_found_to_change_nothing(tmp_path, m
     Path("run/config.json").write_text(json.dumps(dump(parse(["--workdir", "run"]))))
     with pytest.raises(InputError, match=r"\(--inner-epochs was 1, is 7\): resume it with its own\."):
         parse(["--inner-epochs", "7", "--workdir", "run", "--resume"])
+
+
+def test_members_of_an_axis_that_share_a_flag_share_its_type():
+    for axis in parts.AXES.values():
+        types: dict[str, set] = {}
+        for part in axis.members.values():
+            for name, of in flag_types(part).items():
+                types.setdefault(name, set()).add(str(of))
+        assert not {name: found for name, found in types.items() if len(found) > 1}, axis.name
+
+
+def test_every_choice_of_a_preset_can_be_typed():
+    assert parse(["--method", "dd", "--learned-rate", "each"]).learned_rate == "each"

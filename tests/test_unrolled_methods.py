@@ -105,6 +105,23 @@ WRONG = {
         "--unroll-steps 4 learns as many rates, but students make 3 steps",
     ),
     "parts of a class": ("--method dd --ipc 3 --eval-per-class 2", "--eval-per-class 2 does not divide the 3 image(s)"),
+    "rates for one rate": (
+        "--method dd --eval-recipe constant --eval-rate None",
+        "--learned-rate each learns a rate for every step, but students of --eval-recipe constant take one",
+    ),
+    "other images in order": (
+        "--method dd --ipc 1 --parameterization multi_formation",
+        "--eval-recipe replay takes images in the order that they are stored in",
+    ),
+    "all images in order": ("--method dd --ipc 1 --whole", "which the whole training set has not"),
+    "labels that nothing sees": (
+        "--method dm --labels soft",
+        "which --objective distribution_matching does not look at",
+    ),
+    "halves that are none": (
+        "--method idc --image-optimizer per_class_sgd --halve-every 3",
+        "--halve-every changes nothing with --image-optimizer per_class_sgd",
+    ),
     "two starts": ("--method bptt --pool 2 --init-seed 1", "not as both: leave one out"),
     "a rate of fixed images": (
         "--method ld --image-rate 2.0",
@@ -181,7 +198,7 @@ def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys):
     [
         (["nowhere"], "There is no nowhere/condensed.npz"),
         (["run", "--subsets", "0+99"], "'0+99' is no subset"),
-        (["run", "--subsets", "1+1"], "'1+1' is no subset"),
+        (["run", "--subsets", "01+1"], "'01+1' is no subset"),
         (["run", "--size", "11"], "--size 11 is no number of classes"),
         (["pixels"], "holds no addressable memory but pixels"),
     ],

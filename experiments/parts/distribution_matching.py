@@ -1,8 +1,10 @@
 """Holds the settings of DM's objective, distribution matching."""
 
 import dataclasses
+from typing import Any
 
 import dcjax as dc
+from dcjax import InputError
 from experiments.parts.choices import AUGMENTS
 from experiments.parts.gradient_matching import Matching
 from experiments.parts.part import Context
@@ -11,6 +13,13 @@ from experiments.parts.part import Context
 @dataclasses.dataclass(frozen=True)
 class DistributionMatching(Matching):
     """Compares the mean features of condensed and of real images (DM)."""
+
+    def check(self, settings: Any) -> None:
+        super().check(settings)
+        if settings.labels == "soft":
+            raise InputError(
+                "--labels soft learns labels, which --objective distribution_matching does not look at: give --labels hard."
+            )
 
     def build(self, context: Context) -> dc.Objective:
         return dc.distribution_matching(context.net, augment=AUGMENTS[self.augment])

@@ -48,7 +48,8 @@ class Images(Part):
         hard = dict.fromkeys(("label_rate", "label_certainty"), "--labels hard") if self.labels == "hard" else {}
         names = ("image_rate", "image_momentum", "halve_every") if self.labels == "hard" else ("image_rate",)
         fixed = dict.fromkeys(names, "--image-optimizer fixed") if self.image_optimizer == "fixed" else {}
-        return hard | fixed
+        separate = {"halve_every": "--image-optimizer per_class_sgd"} if self.image_optimizer == "per_class_sgd" else {}
+        return hard | fixed | separate
 
     def begin(self, data: dc.data.Dataset, factor: int) -> Any:
         """Gives the `Start` of images that are cut into `factor` cells along each side."""

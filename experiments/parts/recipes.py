@@ -45,6 +45,16 @@ def _check_rate(part, settings):
         )
 
 
+def _check_one_rate(part, settings):
+    """Refuses as well to train students, who take one rate, at rates that were learned for each step."""
+    _check_rate(part, settings)
+    if part.eval_rate is None and settings.learned_rate == "each":
+        raise InputError(
+            f"--learned-rate each learns a rate for every step, but students of --eval-recipe {settings.eval_recipe} take one: give "
+            "--eval-rate, --learned-rate one, or --eval-recipe replay."
+        )
+
+
 def _at(rate, recipe):
     return recipe.at_learned_rate(dc.rates.NAME) if rate is None else recipe
 
@@ -61,7 +71,7 @@ class ConstantRecipe(DCRecipe):
     """Momentum of students."""
 
     def check(self, settings: Any) -> None:
-        _check_rate(self, settings)
+        _check_one_rate(self, settings)
 
     def build(self) -> dc.Recipe:
         how = {"batch_size": self.eval_batch, "momentum": self.eval_momentum}
@@ -79,7 +89,7 @@ class LearnedRecipe(DCRecipe):
     """Learning rate that students begin with; None for the one that was learned with the images."""
 
     def check(self, settings: Any) -> None:
-        _check_rate(self, settings)
+        _check_one_rate(self, settings)
 
     def build(self) -> dc.Recipe:
         recipe = dc.dc_recipe(self.eval_epochs, AUGMENTS[self.eval_augment], learning_rate=self.eval_rate or 0.01)
@@ -101,6 +111,16 @@ class ReplayRecipe(Part):
 
     def check(self, settings: Any) -> None:
         _check_rate(self, settings)
+        if settings.values().get("parameterization", "pixels") != "pixels":
+            raise InputError(
+                f"--eval-recipe replay takes images in the order that they are stored in, but --parameterization {settings.parameterization} "
+                "decodes others: give --parameterization pixels, or another --eval-recipe."
+            )
+        if settings.about.takes_all or settings.values().get("whole"):
+            raise InputError(
+                "--eval-recipe replay takes as many images of every class, which the whole training set has not: leave it out, or give another "
+                "--eval-recipe."
+            )
         steps = settings.ipc // self.eval_per_class * self.eval_passes
         if settings.ipc % self.eval_per_class:
             raise InputError(

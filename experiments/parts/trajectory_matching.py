@@ -22,8 +22,8 @@ class TrajectoryMatching(ObjectivePart):
     """Condensed images in each of these steps; all where there are no more."""
     unroll_rate: Rate = 0.01
     """Learning rate of these steps, or what a learned one starts from."""
-    learned_rate: Literal["none", "one"] = "one"
-    """Whether that rate is learned with the images."""
+    learned_rate: Literal["none", "one", "each"] = "one"
+    """Whether that rate is learned with the images: not, one for all steps, or one for each."""
     rate_rate: Rate = 0.1
     """Learning rate of the learned rate, whose inverse softplus is stored: 0.1 moves a rate of 0.01 as 1e-5 on the rate itself does."""
     augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "dsa"
@@ -49,7 +49,11 @@ class TrajectoryMatching(ObjectivePart):
         return {} if self.learned_rate == "none" else {dc.rates.NAME: optax.sgd(self.rate_rate, momentum=0.5)}
 
     def build(self, context: Context) -> dc.Objective:
-        rate = {"none": dc.rates.fixed, "one": dc.rates.learned}[self.learned_rate](self.unroll_rate)
+        rate = {
+            "none": dc.rates.fixed,
+            "one": dc.rates.learned,
+            "each": lambda start: dc.rates.learned(start, self.unroll_steps),
+        }[self.learned_rate](self.unroll_rate)
         order = dc.minibatches.reshuffled(self.student_batch)
         if context.views > 1:
             order = dc.minibatches.of_one_view(context.views, order)

@@ -70,6 +70,8 @@ class Tests:
         key, make_key = jax.random.split(jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(case.encode())))
 
         def evaluation(finished, note):
+            if len(finished) >= self.num_students:  # what they are trained on may take as long as a run to make
+                return np.asarray(finished)
             how = {
                 "title": case,
                 "recipe": recipe.build(),
