@@ -179,6 +179,10 @@ def _squares(cells, rows):
 def _evaluation(wanted):
     """Gives the settings of the evaluation that judges every set."""
     own = paper_settings(wanted.judge, wanted.dataset, wanted.ipc[0], {})
+    if own.eval_recipe == "replay":
+        raise InputError(
+            f"--judge {wanted.judge} makes the very steps that its own images were learned for, which judges no others: give another."
+        )
     evaluation = {"eval_recipe": own.eval_recipe, **dataclasses.asdict(own.parts["eval_recipe"])}
     chosen = {"eval_epochs": wanted.eval_epochs, "eval_augment": wanted.eval_augment}
     return evaluation | {name: value for name, value in chosen.items() if value is not None}

@@ -122,6 +122,10 @@ WRONG = {
         "--method idc --image-optimizer per_class_sgd --halve-every 3",
         "--halve-every changes nothing with --image-optimizer per_class_sgd",
     ),
+    "one start for several tasks": (
+        "--method bptt --tasks 2 --pool 2",
+        "--pool and --init-seed begin all as the same one",
+    ),
     "two starts": ("--method bptt --pool 2 --init-seed 1", "not as both: leave one out"),
     "a rate of fixed images": (
         "--method ld --image-rate 2.0",

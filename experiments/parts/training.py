@@ -43,6 +43,12 @@ class Training(TrajectoryPart):
                 "A new network begins as one of the --pool or as that of --init-seed, not as both: leave one out."
             )
 
+        if settings.tasks > 1 and (self.pool or self.init_seed is not None):
+            raise InputError(
+                f"--tasks {settings.tasks} compares on networks that begin apart, but --pool and --init-seed begin all as the same one: leave "
+                "--tasks out."
+            )
+
     def idle(self, settings: Any) -> dict[str, str]:
         return {} if self.pool else {"pool_epochs": "--pool 0"}
 
