@@ -10,6 +10,7 @@ import optax
 import dcjax as dc
 from benchmarks.workload import Workload
 from dcjax import backend, sharding
+from experiments.pipeline.build import build
 from experiments.pipeline.job import Job
 from experiments.pipeline.job import prepare as prepared
 from experiments.pipeline.machine import configure_jax
@@ -45,21 +46,38 @@ def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 def idc(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of the published settings as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "network_steps": work.network_steps, "real_batch": work.real}
-    return one_step(prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data), data)
+    return one_step(*of_job(prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data), data))
 
 
-def one_step(job: Job, data: dc.data.Dataset) -> Callable[[], None]:
-    source = dc.source(data.train, real_per_class=job.draw)
+def one_step(condenser: dc.Condenser, source: dc.Source) -> Callable[[], None]:
     init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
-    state = jax.jit(lambda source: job.method.condenser.init(init_key, source.draw(draw_key)))(source)
-    run = dc.iteration(job.method.condenser, steps=1)
+    state = jax.jit(lambda source: condenser.init(init_key, source.draw(draw_key)))(source)
+    run = dc.iteration(condenser, steps=1)
     return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
+
+
+def of_job(job: Job, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
+    return job.method.condenser, dc.source(data.train, real_per_class=job.draw)
 
 
 def unrolled(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of Remember the Past as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "unroll_steps": work.network_steps, "real_batch": work.real, "tasks": work.tasks}
-    return one_step(prepared(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data)
+    return one_step(*of_job(prepared(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data))
+
+
+def matched(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
+    """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time."""
+    return one_step(*matching({"trajectory": "mtt", "hallucinated": "haba"}[work.kind], work, data))
+
+
+def matching(method: str, work: Workload, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
+    """Gives what a method that matches trajectories is made of; two new networks are in place of two that an expert went through."""
+    sizes = {"width": work.width, "unroll_steps": work.network_steps, "augment": "none", "zca": False}
+    built = build(defaults(method, work.shape, work.ipc).replace(**sizes), data)
+    keys = jax.random.split(jax.random.key(1), (2, 1))
+    ends = (jax.vmap(built.net.init)(key) for key in keys)
+    return built.condenser, dc.with_segments(dc.source(data.train, real_per_class=work.ipc), *ends)
 
 
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
@@ -70,12 +88,21 @@ def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     return lambda: dc.evaluate(key, net, condensed, data.test, recipe=recipe, num_students=work.students)
 
 
+KINDS = {
+    "students": students,
+    "idc": idc,
+    "unrolled": unrolled,
+    "trajectory": matched,
+    "hallucinated": matched,
+}
+
+
 def prepare(work: Workload) -> Callable[[], float]:
     """Gives a function that does the work once, on as many devices as `experiments.run` takes, and gives its seconds."""
     configure_jax(work.precision)
     with sharding.across():
         data = random_data(work).replicated()
-        run = {"students": students, "idc": idc, "unrolled": unrolled}.get(work.kind, condensation)(work, data)
+        run = KINDS.get(work.kind, condensation)(work, data)
 
     def timed():
         with sharding.across():

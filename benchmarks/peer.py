@@ -157,15 +157,19 @@ def set_precision(precision: str) -> None:
 
 def prepare(work: Workload) -> Callable[[], float]:
     """Gives a function that does the work once and gives its seconds."""
-    from benchmarks import peer_idc, peer_unrolled  # import this module
+    from benchmarks import peer_idc, peer_trajectory, peer_unrolled  # import this module
 
     set_precision(work.precision)
+    own = {
+        "idc": peer_idc.Condensation,
+        "unrolled": peer_unrolled.Condensation,
+        "trajectory": peer_trajectory.Matching,
+        "hallucinated": peer_trajectory.Factorised,
+    }
     if work.kind == "students":
         run = train_students(work)
-    elif work.kind == "idc":
-        run = peer_idc.Condensation(work).step
-    elif work.kind == "unrolled":
-        run = peer_unrolled.Condensation(work).step
+    elif work.kind in own:
+        run = own[work.kind](work).step
     else:
         condensation = Condensation(work)
         run = condensation.outer if work.kind == "outer" else condensation.step

@@ -39,6 +39,12 @@ DEFAULT = {
         Workload("unrolled", "cifar10", 32, real=64, network_steps=8),
         Workload("unrolled", "cifar10", 32, real=64, network_steps=4, tasks=2),
     ),
+    "trajectory": (
+        Workload("trajectory", "cifar10", 128, network_steps=10),
+        Workload("trajectory", "cifar10", 32, network_steps=10),
+        Workload("hallucinated", "cifar10", 128, network_steps=10),
+        Workload("hallucinated", "cifar10", 32, network_steps=10),
+    ),
     # Matching and inner training have the shares that they have in 10 matches of 256 real images and 450 epochs; about a thirtieth.
     "outer": (Workload("outer", ipc=10, real=64, epochs=14),),
     # A hundredth of 20 students: a tenth of the epochs and of the test images, for two.
@@ -61,6 +67,12 @@ FULL = {
         Workload("unrolled", "cifar10", width, real=64, network_steps=50, tasks=tasks)
         for width in (128, 32)
         for tasks in (1, 2)
+    ),
+    "trajectory": tuple(
+        Workload(kind, "cifar10", width, ipc=ipc, network_steps=steps)
+        for kind in ("trajectory", "hallucinated")
+        for width in (128, 32)
+        for ipc, steps in ((1, 50), (10, 30))
     ),
     "outer": (Workload("outer", ipc=10, epochs=45),),  # a tenth
     "students": (Workload("students", students=2, epochs=1001, test=10_000),),  # a tenth

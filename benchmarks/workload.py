@@ -8,6 +8,7 @@ SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 PRECISIONS = ("float32", "tensorfloat32")  # of matrix products and convolutions on a GPU
 FACTOR, NETWORK_BATCH = 2, 64  # of IDC
 BASES, DOWNSAMPLE, UNROLLED_BATCH = 16, 2, 32  # of Remember the Past: the last in every step, of each class
+HALLUCINATORS, STUDENT_BATCH = 5, 256  # of HaBa; of MTT, in every step
 PER_CLASS = 6000  # training images of a class, as MNIST has
 
 
@@ -20,10 +21,11 @@ class Workload:
     `students` networks trained for `epochs` with the augmentation of digits, each tested on `test` images. `start`:
     loading the data and one step, from the start of the process. `idc`: one step of IDC with images cut into four, followed by
     `network_steps` of training on real images. `unrolled`: one step of Remember the Past, through `network_steps` of training on
-    images recalled from a memory, on `tasks` networks.
+    images recalled from a memory, on `tasks` networks. `trajectory`: one step of MTT, through `network_steps` of training on the
+    condensed images. `hallucinated`: one of HaBa, `ipc` bases of each class seen through five hallucinators, and a step of its adversary.
     """
 
-    kind: Literal["step", "outer", "students", "start", "idc", "unrolled"]
+    kind: Literal["step", "outer", "students", "start", "idc", "unrolled", "trajectory", "hallucinated"]
     shape: str = "mnist"
     width: int = 128
     ipc: int = 1
@@ -51,6 +53,9 @@ class Workload:
         if self.kind == "unrolled":
             tasks = f", {self.tasks} tasks" if self.tasks > 1 else ""
             return f"unrolled, {size}, {self.network_steps} steps of {self.classes} x {self.recalls_taken}{tasks}"
+        if self.kind in ("trajectory", "hallucinated"):
+            method = {"trajectory": "MTT", "hallucinated": "HaBa"}[self.kind]
+            return f"{method} step, {size}, {self.network_steps} steps of {min(self.ipc * self.classes, STUDENT_BATCH)}"
         if self.kind == "outer":
             return f"outer, {size}, {self.matches} matches, {self.inner_epochs} epochs"
         if self.kind == "students":
@@ -96,7 +101,11 @@ def gigaflops(work: Workload) -> float:
     matching = work.real * work.classes * gradient + images * 7 * (first + rest)
     inner = work.classes * work.recalls_taken * (gradient + 7 * (first + rest))
     formed = FACTOR**2 * images * 7 * (first + rest) + work.real * work.classes * gradient
+    student = min(images, STUDENT_BATCH) * (gradient + 7 * (first + rest))
+    adversary = 2 * images * (2 * (first + rest) + gradient)  # of two views: how alike they are, and its training
     total = {
+        "trajectory": work.network_steps * student,
+        "hallucinated": work.network_steps * student + adversary,
         "idc": formed + work.network_steps * NETWORK_BATCH * gradient,
         "unrolled": work.tasks * (work.network_steps * inner + work.real * work.classes * gradient),
         "step": matching,

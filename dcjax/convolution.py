@@ -2,15 +2,17 @@
 
 XLA's own convolution is slow on a CPU inside a loop and slower still in its derivatives. There, a 3x3 kernel over many channels is
 computed by Winograd's minimal filtering F(2x2, 3x3) with 2.25 times fewer multiplications (Lavin & Gray 2016, arXiv:1509.09308), any
-other kernel as patches and one matrix product. On other backends XLA's convolution is used as it is.
+other kernel as patches and one matrix product. Where the results have fewer channels than the images, as in the gradient of a colour
+image, the product comes first and what it gives for every place of the kernel is added up: patches of many channels would be
+gathered for a narrow product. On other backends XLA's convolution is used as it is.
 
 A convolution is bilinear, and its two transposes are again a convolution and a weight gradient. With `*` the
 convolution of `x` [B, H, W, C] with `k` [h, w, C, O] and `<., .>` the inner product,
 
     <x * k, g> = <x, g * flip(k)> = <k, weight_gradient(x, g)>,
 
-so at stride 1 the pair below is closed under differentiation and no derivative of any order scatters into an image. Longer
-strides are rare in a network: patches and one matrix product, differentiated as they are.
+so at stride 1 the pair below is closed under differentiation and no derivative of any order scatters into an image; and a weight
+gradient is also that of `g` with `x`, flipped, which gathers patches of whichever has fewer channels. Longer strides are rare in a network: patches and one matrix product, differentiated as they are.
 """
 
 import functools
@@ -50,6 +52,8 @@ def convolve(image: Array, kernel: Array, padding: int, stride: int = 1) -> Arra
 def _convolve(image, kernel, padding):
     if _is_winograd(kernel.shape[:2], *kernel.shape[2:]):
         return _winograd_convolve(image, kernel, padding)
+    if kernel.shape[3] < kernel.shape[2]:
+        return _sum_of_shifted(image, kernel, padding)
     return _product(_patches(image, kernel.shape[:2], padding), kernel)
 
 
@@ -57,6 +61,13 @@ def _convolve(image, kernel, padding):
 def _weight_gradient(image, cotangent, window, padding):
     if _is_winograd(window, image.shape[-1], cotangent.shape[-1]):
         return _winograd_weight_gradient(image, cotangent, padding)
+    if cotangent.shape[-1] < image.shape[-1]:
+        swapped = _product_of_patches(cotangent, image, window, _flipped(window, padding))
+        return jnp.flip(swapped, (0, 1)).swapaxes(2, 3)
+    return _product_of_patches(image, cotangent, window, padding)
+
+
+def _product_of_patches(image, cotangent, window, padding):
     patches = _patches(image, window, padding)
     flat = patches.reshape(-1, patches.shape[-1]).T @ cotangent.reshape(-1, cotangent.shape[-1])
     return flat.reshape(*window, image.shape[-1], cotangent.shape[-1])
@@ -64,7 +75,12 @@ def _weight_gradient(image, cotangent, window, padding):
 
 def _image_gradient(cotangent, kernel, padding):
     flipped = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    return _convolve(cotangent, flipped, tuple(size - 1 - p for size, p in zip(kernel.shape, padding)))
+    return _convolve(cotangent, flipped, _flipped(kernel.shape, padding))
+
+
+def _flipped(window, padding):
+    """Gives the margins of the convolution by the flipped kernel, which leads back to the size of the image."""
+    return tuple(size - 1 - p for size, p in zip(window, padding))
 
 
 def _convolve_backward(padding, residuals, cotangent):
@@ -103,6 +119,18 @@ def _patches(image, window, padding, stride=1):
 
 def _product(patches, kernel):
     return _matmul(patches, kernel.reshape(-1, kernel.shape[-1]))
+
+
+def _sum_of_shifted(image, kernel, padding):
+    """Multiplies every pixel by the kernel at all its places, and adds each place's product up where the kernel has it."""
+    window, outputs = kernel.shape[:2], kernel.shape[3]
+    products = _matmul(image, kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1))
+    products = _pad(products, [(p, p) for p in padding])
+    height, width = (size - w + 1 for size, w in zip(products.shape[1:3], window))
+    places = [(i, j) for i in range(window[0]) for j in range(window[1])]
+    return sum(
+        products[:, i : i + height, j : j + width, n * outputs : (n + 1) * outputs] for n, (i, j) in enumerate(places)
+    )
 
 
 def _is_winograd(window, *channels):

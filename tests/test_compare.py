@@ -100,7 +100,7 @@ def test_parameterizations_in_several_methods_are_drawn_with_what_they_store_and
 ):
     monkeypatch.chdir(tmp_path)
     words = ("--methods", "dc,dm", "--ipc", "1", "--seeds", "0", "--parameterizations", "pixels,addressable_memory")
-    quick = ("--network", "mlp", "--minutes", "0.001", "--num-students", "1", "--real-batch", "4")
+    quick = ("--network", "mlp", "--minutes", "0.001", "--num-students", "1", "--image-rate", "1e-3")
     compare([*words, "--eval-epochs", "1", "--", *quick])
     found = json.loads(Path("runs/compare-digits/comparison.json").read_text())
     assert found["note"].startswith("0.001 minute(s) of steps of what is learned in each cell")
