@@ -67,17 +67,16 @@ def unrolled(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 
 
 def matched(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
-    """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time."""
-    return one_step(*matching({"trajectory": "mtt", "hallucinated": "haba"}[work.kind], work, data))
+    """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time.
 
-
-def matching(method: str, work: Workload, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
-    """Gives what a method that matches trajectories is made of; two new networks are in place of two that an expert went through."""
+    Two new networks are in place of two that an expert went through.
+    """
+    method = {"trajectory": "mtt", "hallucinated": "haba"}[work.kind]
     sizes = {"width": work.width, "unroll_steps": work.network_steps, "augment": "none", "zca": False}
     built = build(defaults(method, work.shape, work.ipc).replace(**sizes), data)
     keys = jax.random.split(jax.random.key(1), (2, 1))
     ends = (jax.vmap(built.net.init)(key) for key in keys)
-    return built.condenser, dc.with_segments(dc.source(data.train, real_per_class=work.ipc), *ends)
+    return one_step(built.condenser, dc.with_segments(dc.source(data.train, real_per_class=work.ipc), *ends))
 
 
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:

@@ -79,6 +79,7 @@ FULL = {
 }
 LARGE = Workload("step", "cifar10", ipc=50, classes=100)  # 5000 condensed and 25 600 real images in one step
 PARTS = (*DEFAULT, "start", "growth", "memory")
+ON_REQUEST = ("unrolled", "trajectory", "memory")  # long: most of it is compiling
 
 
 def main(argv: list[str]) -> None:
@@ -121,7 +122,8 @@ def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:-1], help="parts to run (all but memory)")
+    usual = [part for part in PARTS if part not in ON_REQUEST]
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=usual, help=f"parts to run ({' '.join(usual)})")
     parser.add_argument("--full", action="store_true", help="larger slices of the same work; about two hours")
     parser.add_argument("--seconds", type=float, default=6, help="seconds for each workload, two turns at least (6)")
     parser.add_argument(

@@ -2,17 +2,18 @@
 
 XLA's own convolution is slow on a CPU inside a loop and slower still in its derivatives. There, a 3x3 kernel over many channels is
 computed by Winograd's minimal filtering F(2x2, 3x3) with 2.25 times fewer multiplications (Lavin & Gray 2016, arXiv:1509.09308), any
-other kernel as patches and one matrix product. Where the results have fewer channels than the images, as in the gradient of a colour
-image, the product comes first and what it gives for every place of the kernel is added up: patches of many channels would be
-gathered for a narrow product. On other backends XLA's convolution is used as it is.
+other kernel as patches and one matrix product. Where results have fewer channels than images, as in the gradient of a colour image,
+patches of many channels would be gathered for a narrow product: there the product comes first, and what it gives at each place of the
+kernel is added up. On other backends XLA's convolution is used as it is.
 
 A convolution is bilinear, and its two transposes are again a convolution and a weight gradient. With `*` the
 convolution of `x` [B, H, W, C] with `k` [h, w, C, O] and `<., .>` the inner product,
 
     <x * k, g> = <x, g * flip(k)> = <k, weight_gradient(x, g)>,
 
-so at stride 1 the pair below is closed under differentiation and no derivative of any order scatters into an image; and a weight
-gradient is also that of `g` with `x`, flipped, which gathers patches of whichever has fewer channels. Longer strides are rare in a network: patches and one matrix product, differentiated as they are.
+so at stride 1 the pair below is closed under differentiation and no derivative of any order scatters into an image. A weight gradient
+is also that of `g` with `x`, flipped, so that patches are gathered of whichever has fewer channels. Longer strides are rare in a
+network: patches and one matrix product, differentiated as they are.
 """
 
 import functools

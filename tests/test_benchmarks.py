@@ -48,6 +48,12 @@ def test_a_side_reproduces_the_published_values(side, files, distances, monkeypa
         pytest.param(
             Workload("unrolled", ipc=4, network_steps=2, tasks=2, **TINY), marks=pytest.mark.slow, id="unrolled"
         ),
+        pytest.param(
+            Workload("trajectory", "cifar10", network_steps=2, **TINY), marks=pytest.mark.slow, id="trajectory"
+        ),
+        pytest.param(
+            Workload("hallucinated", "cifar10", network_steps=2, **TINY), marks=pytest.mark.slow, id="hallucinated"
+        ),
         Workload("students", students=1, epochs=2, test=8, **TINY),
     ],
     ids=lambda work: work.kind,
@@ -82,6 +88,45 @@ def test_the_peer_that_unrolls_gives_the_published_gradients():
     of_bases = bases.grad.permute(0, 2, 3, 1).cpu().numpy()
     assert relative_error(of_bases, arrays["grad_bases"]) < golden.TOLERANCE
     assert relative_error(addresses.grad.cpu().numpy(), arrays["grad_coefficients"]) < golden.TOLERANCE
+
+
+def test_the_peer_that_matches_trajectories_gives_the_published_gradients():
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer, peer_trajectory
+
+    arrays = golden_arrays("mtt")
+    image = torch.tensor(arrays["synthetic"]).permute(0, 3, 1, 2).double().to(peer.DEVICE).requires_grad_()
+    label, rate = (torch.tensor(arrays[name], device=peer.DEVICE) for name in ("labels", "student_lr"))
+    rate = rate.double().requires_grad_()
+    layout = arrays | {"real": arrays["synthetic"]}  # what says the size of an image there
+    later = layout | {name.removeprefix("target_"): value for name, value in arrays.items() if name[:7] == "target_"}
+    net, target = (golden.published_net(each).double() for each in (layout, later))
+    ends = peer_trajectory.flat(net), peer_trajectory.flat(target)
+    loss = peer_trajectory.matched(net, *ends, rate, 3 * [slice(None)], lambda chosen: (image[chosen], label[chosen]))
+    loss.backward()
+    assert loss.item() == pytest.approx(float(arrays["loss"]), rel=1e-5)
+    assert rate.grad.item() == pytest.approx(float(arrays["grad_lr"]), rel=1e-4)
+    assert relative_error(image.grad.permute(0, 2, 3, 1).cpu().numpy(), arrays["grad_synthetic"]) < golden.TOLERANCE
+
+
+def test_the_peer_s_hallucinator_and_adversary_are_the_published_ones():
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer, peer_trajectory
+
+    arrays = {name: torch.tensor(value) for name, value in golden_arrays("haba").items()}
+    restyle = peer_trajectory.Hallucinator((32, 32, 3))
+    with torch.no_grad():
+        for side, name, axes in ((restyle.encoder, "enc", (3, 2, 0, 1)), (restyle.decoder, "dec", (2, 3, 0, 1))):
+            kernel = arrays[f"rgb_{name}_kernel"]
+            side.weight.copy_((kernel if name == "enc" else kernel.flip(0, 1)).permute(axes))
+            side.bias.copy_(arrays[f"rgb_{name}_bias"])
+        for name in ("scale", "shift"):
+            getattr(restyle, name).copy_(arrays[f"rgb_{name}"].permute(2, 0, 1))
+        image = restyle(arrays["rgb_bases"].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    assert relative_error(image.numpy(), arrays["rgb_images"].numpy()) < golden.TOLERANCE
+    a, b, label = (arrays[name].to(peer.DEVICE) for name in ("features_a", "features_b", "feature_labels"))
+    assert peer_trajectory.likeness(a, b).item() == pytest.approx(float(arrays["diversity_loss"]), rel=1e-4)
+    assert peer_trajectory.contrast(a, b, label).item() == pytest.approx(float(arrays["supcon_loss"]), rel=1e-4)
 
 
 @pytest.mark.parametrize("shape", ["mnist", "cifar10"])
