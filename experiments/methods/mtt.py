@@ -25,7 +25,7 @@ def _quick(dataset):
     if dataset != "digits":
         return {}
     training = {"unroll_steps": 20, "unroll_rate": 0.05, "max_start": 10, "augment": "none", "eval_augment": "none"}
-    return training | {"iterations": 300, "image_rate": 10.0, "eval_epochs": 300}
+    return training | {"iterations": 300, "image_rate": 10.0, "rate_rate": 0.001, "eval_epochs": 300}
 
 
 def _tesla(dataset, ipc, network):
@@ -39,7 +39,7 @@ def _factorised(dataset, ipc, network):
     """
     own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
     if dataset == "digits":
-        own |= {"hallucinators": 2, "image_rate": 1.0, "image_momentum": 0.5, "iterations": 300}
+        own |= {"image_rate": 50.0, "image_momentum": 0.5, "iterations": 300}
     else:
         own |= {"base_images": ipc}
     return _matched(dataset, ipc, network) | own
