@@ -4,6 +4,7 @@ No TPU is needed, but the package `libtpu` (`pip install dcjax[compile]`), which
 as on a TPU and compiled for one chip and for four; the compiler accounts for its memory. Nothing is run.
 """
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -60,6 +61,27 @@ def compiled_for_tpu(run: Callable, args: Any, chips: int) -> Any:
         return run.lower(*shapes).compile()
 
 
+def shapes_of(condenser: dc.Condenser, source: dc.Source) -> tuple:
+    """Gives the shapes of what an iteration takes: the key, the state, the source and the number of the step."""
+    key, source = jax.eval_shape(lambda: (jax.random.key(0), source))
+    state = jax.eval_shape(lambda key, source: condenser.init(key, source.draw(key)), key, source)
+    return key, state, source, jnp.zeros((), jnp.int32)
+
+
+def taken_on_cpu(run: Callable, args: Any) -> int:
+    """Adds up the bytes that a program takes: on a CPU, XLA's own figure for the peak leaves the temporaries out."""
+    memory = run.lower(*args).compile().memory_analysis()
+    return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+
+
+def peak_on_chip(run: Callable, args: Any) -> int:
+    """Gives the bytes at a program's peak on one v5e chip, without having one."""
+    return compiled_for_tpu(run, args, chips=1).memory_analysis().peak_memory_in_bytes
+
+
+NEEDED = {"CPU": taken_on_cpu} | ({"TPU v5e chip": peak_on_chip} if importlib.util.find_spec("libtpu") else {})
+
+
 def outer_iteration(work: Work) -> tuple[Callable, tuple]:
     """Gives the jitted iteration and the shapes of its arguments."""
     net = dc.network(dc.networks.ConvNet(work.classes, work.width), (32, 32, 3))
@@ -68,10 +90,8 @@ def outer_iteration(work: Work) -> tuple[Callable, tuple]:
     label = np.repeat(np.arange(work.classes), work.per_class)
     image = np.zeros((len(label), 32, 32, 3), np.uint8)
     data = dc.data.from_arrays((image, label), (image[:: work.per_class], label[:: work.per_class]))
-    source = dc.source(data.train, real_per_class=work.real)
-    key = jax.eval_shape(jax.random.key, 0)
-    state = jax.eval_shape(lambda key, source: condenser.init(key, source.draw(key)), key, source)
-    return dc.iteration(condenser, steps=work.matches), (key, state, source, jnp.zeros((), jnp.int32))
+    args = shapes_of(condenser, dc.source(data.train, real_per_class=work.real))
+    return dc.iteration(condenser, steps=work.matches), args
 
 
 def need(work: Work) -> Need:

@@ -67,16 +67,18 @@ def unrolled(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
 
 
 def matched(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
-    """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time.
-
-    Two new networks are in place of two that an expert went through.
-    """
+    """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time."""
     method = {"trajectory": "mtt", "hallucinated": "haba"}[work.kind]
-    sizes = {"width": work.width, "unroll_steps": work.network_steps, "augment": "none", "zca": False}
-    built = build(defaults(method, work.shape, work.ipc).replace(**sizes), data)
+    return one_step(*of_experts(method, work, data, augment="none"))
+
+
+def of_experts(method: str, work: Workload, data: dc.data.Dataset, **settings) -> tuple[dc.Condenser, dc.Source]:
+    """Builds a method that matches experts' trajectories; two new networks are in place of two that an expert went through."""
+    sizes = {"width": work.width, "unroll_steps": work.network_steps, "zca": False}
+    built = build(defaults(method, work.shape, work.ipc).replace(**sizes, **settings), data)
     keys = jax.random.split(jax.random.key(1), (2, 1))
     ends = (jax.vmap(built.net.init)(key) for key in keys)
-    return one_step(built.condenser, dc.with_segments(dc.source(data.train, real_per_class=work.ipc), *ends))
+    return built.condenser, dc.with_segments(dc.source(data.train, real_per_class=work.ipc), *ends)
 
 
 def students(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:

@@ -5,19 +5,16 @@ accounts for it: on a CPU without running it, and for one TPU v5e chip where `li
 """
 
 import dataclasses
-import importlib.util
 import os
 from collections.abc import Iterator
 from statistics import median
 
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not look for a TPU in this machine
 
-import jax
-import jax.numpy as jnp
 
 import dcjax as dc
 from benchmarks import ours, tables
-from benchmarks.compile import compiled_for_tpu
+from benchmarks.compile import NEEDED, shapes_of
 from benchmarks.workload import Workload
 from experiments.pipeline.job import prepare
 from experiments.settings.settings import defaults
@@ -31,30 +28,14 @@ def program(steps: int, work: Workload = WORK):
     """Gives the jitted outer step through `steps` steps of training, and the shapes of its arguments."""
     data = ours.random_data(work)
     sizes = {"width": work.width, "unroll_steps": steps, "real_batch": work.real}
-    job = prepare(defaults("rtp", work.shape, work.ipc).replace(**sizes), data)
-    source = dc.source(data.train, real_per_class=job.draw)
-    key = jax.eval_shape(jax.random.key, 0)
-    state = jax.eval_shape(lambda key, source: job.method.condenser.init(key, source.draw(key)), key, source)
-    return dc.iteration(job.method.condenser, steps=1), (key, state, source, jnp.zeros((), jnp.int32))
-
-
-def peak_on_cpu(steps: int, work: Workload = WORK) -> int:
-    """Adds up what the program takes: on a CPU, XLA's own figure for the peak leaves the temporaries out."""
-    run, args = program(steps, work)
-    memory = run.lower(*args).compile().memory_analysis()
-    return memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-
-
-def peak_on_chip(steps: int) -> int:
-    run, args = program(steps)
-    return compiled_for_tpu(run, args, chips=1).memory_analysis().peak_memory_in_bytes
+    condenser, source = ours.of_job(prepare(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data)
+    return dc.iteration(condenser, steps=1), shapes_of(condenser, source)
 
 
 def memories() -> Iterator[tuple[str, ...]]:
     """Yields a row for each kind of device."""
-    kinds = {"CPU": peak_on_cpu} | ({"TPU v5e chip": peak_on_chip} if importlib.util.find_spec("libtpu") else {})
-    for name, peak in kinds.items():
-        short, long = peak(SHORT), peak(LONG)
+    for name, needed in NEEDED.items():
+        short, long = (needed(*program(steps)) for steps in (SHORT, LONG))
         yield name, f"{short / 2**30:.2f}", f"{long / 2**30:.2f}", f"{long / short:.2f}"
 
 

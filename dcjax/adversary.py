@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from dcjax.base import Array, Batch, InputError, Key, Network, Objective, Point, Trajectory, check_grouped
+from dcjax.base import Array, Batch, InputError, Key, Network, Objective, Params, Point, Trajectory, check_grouped
+from dcjax.sharding import over_devices
 
 _SMALLEST_SQUARE = 1e-16  # keeps the derivative of a norm finite where a network sees nothing
 
@@ -50,7 +51,7 @@ def with_diversity(objective: Objective, net: Network, views: int, weight: float
         key, pair_key = jax.random.split(key)
         value, metrics = objective.loss(key, hyper, point, syn, real)
         critic = lax.stop_gradient(point.critic)
-        alike = likeness(*(net.features(critic, batch.image) for batch in two_views(pair_key, syn, views)))
+        alike = likeness(*_features(net, critic, two_views(pair_key, syn, views)))
         return value + weight * alike, metrics | {"likeness": alike}
 
     return Objective(objective.init, loss)
@@ -80,11 +81,11 @@ def with_adversary(
     _check_views(views)
     optimizer = optimizer or optax.sgd(0.001, momentum=0.9)
 
-    def loss(critic, first, second):
-        a, b = (net.features(critic, batch.image) for batch in (first, second))
-        both = jnp.concatenate([first.image, second.image]), jnp.concatenate([first.label, second.label])
-        classified = optax.softmax_cross_entropy(net.apply(critic, both[0]), both[1]).mean()
-        terms = (classified, 1 - likeness(a, b), supervised_contrast(a, b, first.label, temperature))
+    def loss(critic, pair):
+        a, b = _features(net, critic, pair)
+        label = jnp.concatenate([batch.label for batch in pair])
+        classified = optax.softmax_cross_entropy(net.classify(critic, jnp.concatenate([a, b])), label).mean()
+        terms = (classified, 1 - likeness(a, b), supervised_contrast(a, b, pair[0].label, temperature))
         return sum(weight * term for weight, term in zip(weights, terms, strict=True))
 
     def init(key, draw):
@@ -95,13 +96,19 @@ def with_adversary(
     def advance(key, point, syn, draw):
         key, pair_key = jax.random.split(key)
         pair = two_views(pair_key, lax.stop_gradient(syn), views)
-        gradient = jax.grad(loss)(point.critic, *pair)
+        gradient = jax.grad(loss)(point.critic, pair)
         updates, opt_state = optimizer.update(gradient, point.carry.opt_state, point.critic)
         critic = optax.apply_updates(point.critic, updates)
         after = trajectory.advance(key, _without(point), syn, draw)
         return after._replace(critic=critic, carry=Contest(after.carry, opt_state))
 
     return Trajectory(init, advance)
+
+
+def _features(net: Network, critic: Params, pair: tuple[Batch, Batch]) -> tuple[Array, Array]:
+    """Computes what the adversary sees of both views, the images divided among the devices."""
+    both = jnp.concatenate([batch.image for batch in pair])
+    return tuple(jnp.split(over_devices(net.features)(critic, both), 2))
 
 
 def _without(point: Point) -> Point:

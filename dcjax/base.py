@@ -56,11 +56,12 @@ class Point(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Holds a classifier as three pure functions; `dcjax.network` makes one of a Flax Linen module."""
+    """Holds a classifier as pure functions, of which `apply` is `classify` of `features`; `dcjax.network` makes one of a Flax module."""
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Array], Array]  # [B, H, W, C] -> logits [B, K]
     features: Callable[[Params, Array], Array]  # [B, H, W, C] -> [B, D], what the classifier sees
+    classify: Callable[[Params, Array], Array]  # [B, D] -> logits [B, K]
 
 
 class Parameterization(NamedTuple):

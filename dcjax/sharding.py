@@ -121,7 +121,8 @@ def summed_over_devices(function: Callable) -> Callable:
     """Divides the rows of `function(shared, *rows)`, a pair `(sums, rows)`, among the devices: adds up the first, joins the second.
 
     `function` maps arrays [B, ...] to a tree of sums over B and a tree of arrays [B, ...], and is called on a part of the rows with all
-    of `shared`; it must not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing.
+    of `shared`; it must not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing. The
+    joined rows stay where they were computed.
     """
     if device_count() == 1:
         return function
@@ -133,8 +134,7 @@ def summed_over_devices(function: Callable) -> Callable:
     def summed(shared, *rows):
         part = PartitionSpec(_axis.value)
         specs = (_WHOLE, *[part] * len(rows))
-        sums, rows = jax.shard_map(of_part, in_specs=specs, out_specs=(_WHOLE, part), check_vma=False)(shared, *rows)
-        return sums, whole(rows)
+        return jax.shard_map(of_part, in_specs=specs, out_specs=(_WHOLE, part), check_vma=False)(shared, *rows)
 
     return summed
 

@@ -29,11 +29,11 @@ from dcjax.networks.vgg import VGG11 as VGG11
 
 
 def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
-    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits) and `features`.
+    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits), `features` and `classify`.
 
     Equal modules make equal networks: `jax.jit` compiles a function that takes one as a static argument once for all of them.
     """
-    return Network(_Initialiser(module, tuple(image_shape)), _Logits(module), _Features(module))
+    return Network(_Initialiser(module, tuple(image_shape)), _Logits(module), _Features(module), _Classify(module))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,3 +59,11 @@ class _Features:
 
     def __call__(self, params: Params, image: Array) -> Array:
         return self.module.apply({"params": params}, image, method="features")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Classify:
+    module: nn.Module
+
+    def __call__(self, params: Params, features: Array) -> Array:
+        return self.module.apply({"params": params}, features, method="classify")

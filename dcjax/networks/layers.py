@@ -81,15 +81,19 @@ class Classifier(nn.Module):
 
     def __call__(self, image: Array) -> Array:
         """Computes logits: [B, H, W, C] -> [B, K]."""
-        return self._forward(image)[1]
+        return self._forward(image, self.body)[1]
 
     def features(self, image: Array) -> Array:
         """Computes features: [B, H, W, C] -> [B, D]; maps are flattened in H, W, C order."""
-        return self._forward(image)[0]
+        return self._forward(image, self.body)[0]
+
+    def classify(self, features: Array) -> Array:
+        """Computes logits of features: [B, D] -> [B, K]."""
+        return self._forward(features, lambda features: features)[1]
 
     @nn.compact
-    def _forward(self, x):
-        features = self.body(x)
+    def _forward(self, x, body):
+        features = body(x)
         return features, Dense(self.num_classes, name="dense")(features)
 
 
