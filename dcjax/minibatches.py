@@ -79,16 +79,43 @@ def of_one_view(views: int, order: Order) -> Order:
 
     def viewed(key, shape, steps):
         num_classes, available = shape
-        if available % views:
-            raise InputError(f"{available} images of each class are not {views} views of as many sources.")
+        _check_views(views, available)
         order_key, view_key = jax.random.split(key)
         sources = available // views
         chosen = order(order_key, (num_classes, sources), steps)
-        view = jax.random.randint(view_key, (steps, 1), 0, views)
-        (classes, source), padding = jnp.divmod(chosen, sources), chosen - num_classes * sources
-        return jnp.where(padding < 0, classes * available + view * sources + source, num_classes * available + padding)
+        return _seen(chosen, jax.random.randint(view_key, (steps, 1), 0, views), views, num_classes, sources)
 
     return viewed
+
+
+def one_view_each(views: int, num_classes: int) -> Callable[[Key, int, int], Array]:
+    """Makes what `shuffled` is for a set of views x sources: an epoch sees every source once, in a view drawn for it alone (HaBa).
+
+    Args:
+        views: how many images are decoded of every source; a set counts views x sources, views outermost.
+        num_classes: K; the flat set has its images class by class, as many of each.
+    """
+
+    def epoch(key, size, batch_size):
+        _check_views(views, size // num_classes)
+        order_key, view_key = jax.random.split(key)
+        sources = size // num_classes // views
+        chosen = shuffled(order_key, num_classes * sources, batch_size)
+        return _seen(chosen, jax.random.randint(view_key, chosen.shape, 0, views), views, num_classes, sources)
+
+    return epoch
+
+
+def _check_views(views, available):
+    if available % views:
+        raise InputError(f"{available} images of each class are not {views} views of as many sources.")
+
+
+def _seen(chosen, view, views, num_classes, sources):
+    """Turns indices of sources into those of their images in some views; padding remains padding."""
+    available = views * sources
+    (classes, source), padding = jnp.divmod(chosen, sources), chosen - num_classes * sources
+    return jnp.where(padding < 0, classes * available + view * sources + source, num_classes * available + padding)
 
 
 def _flat(within, available):

@@ -11,7 +11,7 @@ import optax
 from dcjax import rates
 from dcjax.augment import cutmix, dsa, idc, identity, no_mixing
 from dcjax.base import Array, Augmentation, Batch, Hyper, InputError, Key, Loss, Mixing, Network, Params
-from dcjax.minibatches import in_order, steps_per_epoch
+from dcjax.minibatches import in_order, one_view_each, shuffled, steps_per_epoch
 from dcjax.training import fit, unroll
 
 # A recipe is an argument of compiled functions, and JAX compares such arguments. Its callables are NamedTuples because two of those
@@ -54,8 +54,9 @@ class Phase(NamedTuple):
     epochs: int
 
     def train(self, key: Key, loss: Loss, params: Params, batch: Batch, recipe: "Recipe", rate: Any) -> Params:
-        optimizer = self.optimizer(steps_per_epoch(batch.image.shape[0], recipe.batch_size), rate)
-        how = {"batch_size": recipe.batch_size, "augment": recipe.augment, "mix": recipe.mix}
+        optimizer = self.optimizer(steps_per_epoch(batch.image.shape[0] // recipe.views, recipe.batch_size), rate)
+        order = one_view_each(recipe.views, batch.label.shape[-1]) if recipe.views > 1 else shuffled
+        how = {"batch_size": recipe.batch_size, "augment": recipe.augment, "mix": recipe.mix, "epoch_order": order}
         return fit(key, loss, params, batch, optimizer, epochs=self.epochs, **how)
 
 
@@ -105,10 +106,18 @@ class Recipe(NamedTuple):
     # The rate, from what was learned beside the images; a phase's optimizer takes it, or a fraction of it.
     rate: Callable[[Hyper], Any] = ConstantRate(0.01)
     begin: Callable[[Network, Key], Params] = AnyStart()
+    views: int = (
+        1  # of every source; if there are several, an epoch sees each source in one of them, drawn at random (HaBa)
+    )
 
     def plain(self) -> "Recipe":
         """Gives the same recipe without augmentation and mixing."""
         return self._replace(augment=identity, mix=no_mixing)
+
+    def of_one_view(self, views: int) -> "Recipe":
+        """Gives the same recipe for a set of so many views of every source, of which an epoch sees one, drawn for each source."""
+        description = f"{self.description}; an epoch sees every source in one of its {views} views, drawn at random"
+        return self._replace(views=views, description=description)
 
     def at_learned_rate(self, name: str = "rate") -> "Recipe":
         """Gives the same recipe at a rate that was learned, `hyper[name]`, which may differ without compiling anew.

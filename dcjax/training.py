@@ -65,6 +65,7 @@ def fit(
     batch_size: int = 256,
     augment: Augmentation = identity,
     mix: Mixing = no_mixing,
+    epoch_order: Callable[[Key, int, int], Array] = shuffled,
 ) -> Params:
     """Trains `params` on a flat batch for whole epochs of reshuffled mini-batches; the last may be smaller.
 
@@ -78,6 +79,7 @@ def fit(
         batch_size: images in each mini-batch.
         augment: the augmentation, drawn anew for every image of every mini-batch.
         mix: the mixing, drawn anew for every mini-batch, after augmentation.
+        epoch_order: says which images the steps of an epoch take, `(key, B, batch_size) -> [steps, b]`; an index of B or more is padding.
 
     Returns:
         The trained weights.
@@ -87,7 +89,7 @@ def fit(
 
     def epoch(carry, key):
         order_key, step_key = jax.random.split(key)
-        order = shuffled(order_key, size, batch_size)
+        order = epoch_order(order_key, size, batch_size)
         return lax.scan(step, carry, (jax.random.split(step_key, len(order)), order))[0], None
 
     carry = (params, optimizer.init(params))
@@ -135,6 +137,6 @@ def _draws(key, size, steps, batch_size):
 
 
 def _padded(batch, batch_size):
-    """Pads a batch to whole mini-batches and puts all of it on every device, because a step picks from anywhere."""
+    """Pads a batch by a mini-batch and puts all of it on every device, because a step picks from anywhere."""
     size = batch.image.shape[0]
-    return whole(pad_to(batch, steps_per_epoch(size, batch_size) * min(batch_size, size)))
+    return whole(pad_to(batch, size + min(batch_size, size)))

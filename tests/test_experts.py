@@ -18,6 +18,7 @@ import dcjax as dc
 from dcjax import experts, training
 from experiments import experts as command
 from experiments.pipeline import schooling
+from experiments.pipeline.recipes import recipe
 from experiments.run import main
 
 FEW = ("--number", "3", "--epochs", "4", "--at-once", "2", "--batch", "500")
@@ -163,7 +164,7 @@ def test_memory_of_a_segment_does_not_grow_with_the_number_of_experts():
 
 @pytest.mark.parametrize("method", ["mtt", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tesla", "haba"))])
 def test_a_run_resumes_bit_for_bit_and_decodes(method):
-    flags = ("--method", method, "--ipc", "2", *RUN)
+    flags = ("--method", method, "--ipc", "2", "--image-rate", "1", *RUN)
     assert main([*flags, "--workdir", "whole"]) == 0
     shutil.copytree("whole", "part")
     shutil.rmtree("part/checkpoints/4")
@@ -177,6 +178,9 @@ def test_a_run_resumes_bit_for_bit_and_decodes(method):
     assert whole.meta["bytes"]["compact"] <= 4 * 64 * 10 * 2
     rows = [json.loads(line) for line in Path("whole/metrics.jsonl").read_text().splitlines()]
     assert ("likeness" in rows[0]) == (method == "haba")
+    judged = recipe("own", whole.meta, "digits", None)[1]
+    assert judged.views == (5 if method == "haba" else 1)
+    assert judged.description == whole.meta["recipe"]["training"]
 
 
 REFUSED = {

@@ -5,10 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import golden, small_data
+from helpers import dense_net, golden, small_data
 
 import dcjax as dc
 from dcjax import minibatches
+from dcjax.training import flatten
 
 DATA = small_data(channels=3)
 
@@ -94,3 +95,37 @@ def test_a_step_takes_sources_in_one_view(batch_size):
     epoch = chosen[: -(-6 // min(batch_size, 6))]
     sources = sorted((index // 10, index % 2) for index in epoch[epoch < 30].tolist())
     assert sources == [(k, m) for k in range(3) for m in range(2)], "every source comes once in a pass"
+
+
+@pytest.mark.parametrize("batch_size", [3, 4, 100])
+def test_an_epoch_of_a_student_sees_every_source_once_each_in_a_view_of_its_own(batch_size):
+    views_seen, mixed = set(), 0
+    for seed in range(30):
+        chosen = np.array(minibatches.one_view_each(5, 3)(jax.random.key(seed), 30, batch_size))
+        assert chosen.shape == (-(-6 // batch_size), min(batch_size, 6))
+        real = chosen[chosen < 30]
+        assert sorted((index // 10, index % 2) for index in real.tolist()) == [(k, m) for k in range(3) for m in (0, 1)]
+        views = {index % 10 // 2 for index in real.tolist()}
+        views_seen |= views
+        mixed += len(views) > 1
+    assert views_seen == set(range(5))
+    assert mixed > 25
+
+
+def test_a_student_of_alike_views_is_one_of_the_sources():
+    """With a mini-batch of all sources, a view that is like any other leaves nothing to chance but their order."""
+    net = dense_net(DATA)
+    sources = DATA.train.sample(jax.random.key(0), 2)
+    views = jax.tree.map(lambda x: jnp.concatenate([x] * 5, 1), sources)
+    recipe = dc.dc_recipe(epochs=3)
+    one, all_of_one = (
+        dc.train_student(jax.random.key(1), net, flatten(batch), how)
+        for batch, how in ((views, recipe.of_one_view(5)), (sources, recipe))
+    )
+    chex.assert_trees_all_close(one, all_of_one, rtol=1e-4, atol=1e-6)
+    all_views = dc.train_student(jax.random.key(1), net, flatten(views), recipe)
+    chex.assert_trees_all_close(all_views, one, rtol=1e-3, atol=1e-5)
+    with pytest.raises(dc.InputError, match="6 images of each class are not 5 views"):
+        dc.train_student(
+            jax.random.key(1), net, flatten(DATA.train.sample(jax.random.key(0), 6)), recipe.of_one_view(5)
+        )

@@ -33,13 +33,11 @@ def _tesla(dataset, ipc, network):
 
 
 def _factorised(dataset, ipc, network):
-    """Gives HaBa as released, with as many bases as images per class; --base-images None takes those that the bytes hold.
-
-    Students train on every base through every hallucinator in an epoch, where the released program draws one for each base.
-    """
+    """Gives HaBa as released, with as many bases as images per class; --base-images None takes those that the bytes hold."""
     own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
+    own |= {"eval_views": "one"}
     if dataset == "digits":
-        own |= {"image_rate": 50.0, "image_momentum": 0.5, "iterations": 300}
+        own |= {"image_rate": 20.0, "image_momentum": 0.5, "iterations": 300}
     else:
         own |= {"base_images": ipc}
     return _matched(dataset, ipc, network) | own

@@ -23,11 +23,18 @@ class DCRecipe(Part):
     """Augmentation of the images that students are trained on."""
     eval_mix: Annotated[Literal["none", "cutmix"], Mark.FREE] = "none"
     """Mixing of the images that students are trained on."""
+    eval_views: Annotated[Literal["all", "one"], Mark.FREE] = "all"
+    """What an epoch sees of every source, if several images are decoded of it: all of them, or one drawn at random, as HaBa does."""
 
     schedule = staticmethod(dc.dc_recipe)
 
-    def build(self) -> dc.Recipe:
-        return self.schedule(self.eval_epochs, AUGMENTS[self.eval_augment])._replace(mix=MIXES[self.eval_mix])
+    def build(self, views: int = 1) -> dc.Recipe:
+        """Builds the recipe, for a set with so many views of every source."""
+        return self._completed(self.schedule(self.eval_epochs, AUGMENTS[self.eval_augment]), views)
+
+    def _completed(self, recipe: dc.Recipe, views: int) -> dc.Recipe:
+        recipe = recipe._replace(mix=MIXES[self.eval_mix])
+        return recipe.of_one_view(views) if self.eval_views == "one" and views > 1 else recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +80,12 @@ class ConstantRecipe(DCRecipe):
     def check(self, settings: Any) -> None:
         _check_one_rate(self, settings)
 
-    def build(self) -> dc.Recipe:
+    def build(self, views: int = 1) -> dc.Recipe:
         how = {"batch_size": self.eval_batch, "momentum": self.eval_momentum}
         recipe = dc.constant_recipe(
             self.eval_epochs, AUGMENTS[self.eval_augment], **how, learning_rate=self.eval_rate or 0.01
         )
-        return _at(self.eval_rate, recipe._replace(mix=MIXES[self.eval_mix]))
+        return _at(self.eval_rate, self._completed(recipe, views))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +98,9 @@ class LearnedRecipe(DCRecipe):
     def check(self, settings: Any) -> None:
         _check_one_rate(self, settings)
 
-    def build(self) -> dc.Recipe:
+    def build(self, views: int = 1) -> dc.Recipe:
         recipe = dc.dc_recipe(self.eval_epochs, AUGMENTS[self.eval_augment], learning_rate=self.eval_rate or 0.01)
-        return _at(self.eval_rate, recipe._replace(mix=MIXES[self.eval_mix]))
+        return _at(self.eval_rate, self._completed(recipe, views))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +140,8 @@ class ReplayRecipe(Part):
                 f"{steps}, or another --eval-passes."
             )
 
-    def build(self) -> dc.Recipe:
+    def build(self, views: int = 1) -> dc.Recipe:
+        del views  # images are taken in order
         recipe = dc.replay_recipe(self.eval_passes, self.eval_per_class, self.eval_rate or 0.02)
         begin = AnyStart() if self.eval_start is None else OneStart(self.eval_start)
         return _at(self.eval_rate, recipe._replace(begin=begin))

@@ -23,10 +23,11 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
     """Builds the functions of a run."""
     parts = settings.parts
     net = dc.network(parts["network"].build(data.num_classes), data.image_shape)
-    recipe = parts["eval_recipe"].build()
     if not settings.about.condenses:
+        recipe = parts["eval_recipe"].build()
         decoder = {"name": "pixels", "arguments": {"ipc": settings.ipc}, "image_space": "normalised"}
         return Method(net, dc.pixels(settings.ipc), decoder, None, recipe)
+    recipe = parts["eval_recipe"].build(parts["parameterization"].views)
     context = context_of(settings, data, net)
     images = parts["images"].kept(parts["parameterization"].build(context), data)
     objective = parts["objective"].build(context)

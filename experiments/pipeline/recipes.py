@@ -36,13 +36,14 @@ def recipe(name: str, meta: dict[str, Any], dataset: str, epochs: int | None) ->
     """
     noted = _noted(meta.get("recipe", {})) if name == "own" else None
     name = "dc" if name == "own" and noted is None else name
-    schedule, settings = noted or _published(PAPERS[name], dataset)
+    schedule, settings, views = noted or (*_published(PAPERS[name], dataset), 1)
     part = RECIPES.members[schedule](**settings)
     if epochs and not hasattr(part, "eval_epochs"):
         raise dc.InputError(
             f"--epochs {epochs} is no setting of the recipe {name}, which trains for the steps that it was made for: leave it out."
         )
-    return name, (dataclasses.replace(part, eval_epochs=epochs) if epochs else part).build()
+    part = dataclasses.replace(part, eval_epochs=epochs) if epochs else part
+    return name, part.build(views)
 
 
 def _published(method, dataset):
@@ -51,12 +52,14 @@ def _published(method, dataset):
 
 
 def _noted(note):
-    """Gives (name, settings) of the recipe that a set notes, or None if it notes none."""
+    """Gives (name, settings, views of every source) of the recipe that a set notes, or None if it notes none."""
     if isinstance(note, dict) and not _NOTES & set(note):
         return None
     try:
         found = _read(note)
-        part = _member(*found)
+        part, views = _member(*found), note.get("views", 1)
+        if not isinstance(views, int) or views < 1:
+            raise ValueError(f"there are {views!r} views of every source")
         check_ranges(part)
         part.build()
     except (TypeError, ValueError) as error:
@@ -64,7 +67,7 @@ def _noted(note):
         raise dc.InputError(
             f"The set notes a recipe that this version does not know ({reason}): choose --recipes dc,dsa,idc."
         ) from None
-    return found
+    return *found, views
 
 
 def _read(note):

@@ -93,6 +93,7 @@ class Tests:
         key, draw_key = jax.random.split(seed)
         trained = self._recipe(entry, recipe_name, epochs)[1]
         trained = trained if case.augmented else trained.plain()
+        trained = trained if name == "condensed" else trained._replace(views=1)
         rates = repr(
             entry.condensed.hyper
         )  # rivals are trained as the set is, at its learned rate where the recipe says so

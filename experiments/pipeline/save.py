@@ -39,6 +39,7 @@ def _meta(job, accuracy):
         "normalisation": job.data.train.normalisation.description,
         "schedule": settings.eval_recipe,
         "settings": dataclasses.asdict(settings.parts["eval_recipe"]),
+        "views": job.method.recipe.views,
         "network": {"network": settings.network, **dataclasses.asdict(settings.parts["network"])},
     }
     about = {name: getattr(settings, name) for name in ("method", "dataset", "ipc", "seed")}

@@ -65,7 +65,7 @@ def _evaluation(job, learned, stage, stop, finished, note):
         job.data,
         stage.students,
         title=f"evaluating {stage.name:9}",
-        recipe=job.method.recipe,
+        recipe=job.method.recipe if stage.name == "condensed" else job.method.recipe._replace(views=1),
         hyper=learned.hyper if learned else (),
         finished=finished[: stage.students],
         note=note,
