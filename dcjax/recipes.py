@@ -67,6 +67,10 @@ class Replay(NamedTuple):
 
     def train(self, key: Key, loss: Loss, params: Params, batch: Batch, recipe: "Recipe", rate: Any) -> Params:
         size, num_classes = batch.label.shape
+        if size % num_classes:
+            raise InputError(
+                f"{size} images are not as many of each of {num_classes} classes, whose images are taken in order: give another recipe."
+            )
         grouped = jax.tree.map(lambda x: x.reshape(num_classes, -1, *x.shape[1:]), batch)
         steps = size // num_classes // recipe.batch_size * self.passes
         if jnp.ndim(rate) and len(rate) != steps:

@@ -1,10 +1,13 @@
 """The published evaluation recipes."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import dense_net, small_data
 
 import dcjax as dc
+from dcjax.training import flatten
 from experiments.pipeline.recipes import recipe
 
 
@@ -105,3 +108,10 @@ def test_a_set_is_judged_by_the_recipe_that_it_notes():
     for noted in (OLDER, {"schedule": "dc", "settings": settings}, {"training": "SGD", **OLDER, "settings": settings}):
         name, found = recipe("own", {"recipe": noted}, "digits", None)
         assert (name, sum(phase.epochs for phase in found.phases)) == ("own", 13)  # DC's has one more, as published
+
+
+def test_replay_needs_as_many_images_of_every_class():
+    data = small_data()
+    batch = jax.tree.map(lambda x: x[:5], flatten(data.train.sample(jax.random.key(0), 2)))
+    with pytest.raises(dc.InputError, match="5 images are not as many of each of 3 classes"):
+        dc.train_student(jax.random.key(1), dense_net(data), batch, dc.replay_recipe(1, 1, 0.1))

@@ -35,7 +35,7 @@ def image_grid(path: Path, images: np.ndarray, class_names: tuple[str, ...], max
 
 
 def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str, dict]) -> None:
-    """Draws the matching loss over iterations, and the accuracies measured beside that of random real images.
+    """Draws the loss over iterations, and the accuracies measured beside that of random real images.
 
     Args:
         path: file of the PNG.
@@ -49,7 +49,7 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
         scores.append((iterations, accuracy["condensed"]["mean"], accuracy["condensed"]["std"]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     left.plot(*zip(*losses), linewidth=0.8)
-    left.set(xlabel="iteration", ylabel="matching loss per class", yscale="log")
+    left.set(xlabel="iteration", ylabel="loss", yscale="log")
     if scores:
         x, mean, deviation = zip(*scores)
         right.errorbar(x, mean, deviation, marker="o", capsize=3, label="condensed")
