@@ -55,13 +55,19 @@ class Point(NamedTuple):
     carry: Any = ()  # the trajectory's own: the network's age, its optimizer's state
 
 
+def _no_classify(params, features):
+    raise InputError(
+        "This network does not say how it classifies features, as an adversary needs it: give it `classify`."
+    )
+
+
 class Network(NamedTuple):
     """Holds a classifier as pure functions, of which `apply` is `classify` of `features`; `dcjax.network` makes one of a Flax module."""
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Array], Array]  # [B, H, W, C] -> logits [B, K]
     features: Callable[[Params, Array], Array]  # [B, H, W, C] -> [B, D], what the classifier sees
-    classify: Callable[[Params, Array], Array]  # [B, D] -> logits [B, K]
+    classify: Callable[[Params, Array], Array] = _no_classify  # [B, D] -> logits [B, K]; an adversary alone needs it
 
 
 class Parameterization(NamedTuple):

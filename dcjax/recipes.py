@@ -120,6 +120,10 @@ class Recipe(NamedTuple):
 
     def of_one_view(self, views: int) -> "Recipe":
         """Gives the same recipe for a set of so many views of every source, of which an epoch sees one, drawn for each source."""
+        if not all(isinstance(phase, Phase) for phase in self.phases):
+            raise InputError(
+                "A replay takes the images in their order, all of them: give a recipe of epochs, or one of all views."
+            )
         description = f"{self.description}; an epoch sees every source in one of its {views} views, drawn at random"
         return self._replace(views=views, description=description)
 

@@ -3,10 +3,9 @@
 in_segments   the whole derivative; about sqrt(T) states where all do not fit                     BPTT, MTT
 unlinked      without the way from a step's weights through later gradients; one state            TESLA
 
-In segments, all that the backward pass needs of the steps is kept if it takes a small part of the memory, as it does for steps of few
-images. Otherwise the pass starts a step from the state before it and from its gradient, and computes whatever else is in it again.
-If even these T states take more, only the starts of about sqrt(T) segments are kept, and the backward pass goes through a segment once
-more before it goes through its steps (Griewank, 1992).
+In segments, the backward pass starts a step from the state before it and from its gradient, and computes whatever else is in it again.
+These T states are kept if they take a small part of the memory. Otherwise only the starts of about sqrt(T) segments are, and the
+backward pass goes through a segment once more before it goes through its steps (Griewank, 1992).
 """
 
 import functools
@@ -21,16 +20,15 @@ from jax import lax
 
 from dcjax.backend import current
 from dcjax.base import InputError
-from dcjax.gradients import Gradient, divided_gradient, kept_gradient
-from dcjax.sharding import device_count
+from dcjax.sharding import devices_at_work
 
-Step = Callable[[Gradient, Any, Any, Any], Any]  # (gradient, shared, carry, row of the inputs) -> carry
+Step = Callable[[Any, Any, Any], Any]  # (shared, carry, row of the inputs) -> carry
 Scan = Callable[[Step, Any, Any, Any], Any]
 
 GRADIENT = (
     "inner gradient"  # what a step computes once more if its derivative is taken, except for a value of this name
 )
-_SHARE = 1 / 8  # of the memory, for what is kept of all steps
+_SHARE = 1 / 8  # of a device's memory for the states of all steps
 
 _recomputed = functools.partial(jax.checkpoint, prevent_cse=False)  # a loop's body cannot be merged with another's
 _but_gradients = functools.partial(_recomputed, policy=jax.checkpoint_policies.save_only_these_names(GRADIENT))
@@ -40,19 +38,18 @@ def in_segments(step: Step, shared: Any, carry: Any, inputs: Any) -> Any:
     """Makes the steps `carry = step(shared, carry, input)` of all inputs; what it is about is how its gradient is computed.
 
     Args:
-        step: `(gradient, shared, carry, input) -> carry`, where `gradient` is how it is to compute that of its loss.
+        step: `(shared, carry, input) -> carry`.
         shared: what every step sees.
         carry: the state to start from.
         inputs: a tree of arrays [T, ...], a row for every step.
     """
     total = jax.tree.leaves(inputs)[0].shape[0]
-    if total and _fits(total * _kept_bytes(step, shared, carry, inputs)):
-        return lax.scan(_body(step, kept_gradient, shared), carry, inputs)[0]
     length = segment_length(total, _bytes(carry))
     divided = total // length * length
 
     def segment(carry, inputs):
-        return lax.scan(_but_gradients(_body(step, divided_gradient, shared)), carry, inputs)
+        body = _but_gradients(lambda carry, row: (step(shared, carry, row), None))
+        return lax.scan(body, carry, inputs)
 
     if length == total:
         return segment(carry, inputs)[0]
@@ -73,7 +70,7 @@ def unlinked(step: Step, shared: Any, carry: Any, inputs: Any) -> Any:
     with Constant Memory, ICML 2023 (arXiv:2211.10586).
 
     Args:
-        step: `(gradient, shared, carry, input) -> carry`, where `gradient` is how it is to compute that of its loss.
+        step: `(shared, carry, input) -> carry`.
         shared: what every step sees; floats.
         carry: `(params, opt_state)` to start from; the second holds no arrays, as in plain gradient descent.
         inputs: `(constants, rates)`, each with a row for every step; only the rates have a derivative.
@@ -83,7 +80,7 @@ def unlinked(step: Step, shared: Any, carry: Any, inputs: Any) -> Any:
             "A scan that is unlinked is of plain gradient descent, but this optimizer carries a state from step to step: give optax.sgd(1.0), "
             "or take in_segments."
         )
-    return lax.scan(_body(step, divided_gradient, shared), carry, inputs)[0]
+    return lax.scan(lambda carry, row: (step(shared, carry, row), None), carry, inputs)[0]
 
 
 def _unlinked_forward(step, shared, carry, inputs):
@@ -93,12 +90,11 @@ def _unlinked_forward(step, shared, carry, inputs):
 
 def _unlinked_backward(step, residuals, cotangent):
     shared, carry, inputs = residuals
-    gradient = kept_gradient if _fits(_kept_bytes(step, shared, carry, inputs)) else divided_gradient
 
     def body(seen, row):
         carry, of_shared = seen
         constants, rate = row
-        after, pull = jax.vjp(lambda shared, rate: step(gradient, shared, carry, (constants, rate)), shared, rate)
+        after, pull = jax.vjp(lambda shared, rate: step(shared, carry, (constants, rate)), shared, rate)
         of_step, of_rate = pull(cotangent)
         return (after, jax.tree.map(jnp.add, of_shared, of_step)), of_rate
 
@@ -119,29 +115,11 @@ def segment_length(steps: int, state_bytes: int) -> int:
 
     Rather a divisor, because a rest would be compiled by itself.
     """
-    if _fits(2 * steps * state_bytes * device_count()):  # with the gradients, and on every device
+    kept = 2 * steps * state_bytes  # with the gradients, on every device
+    if kept <= _SHARE * (current().memory or psutil.virtual_memory().total / devices_at_work()):  # cores share a memory
         return max(steps, 1)
     root = math.isqrt(steps)
     return min(range(1, steps + 1), key=lambda n: steps // n + n + (root if steps % n else 0))
-
-
-def _body(step, gradient, shared):
-    return lambda carry, row: (step(gradient, shared, carry, row), None)
-
-
-def _fits(kept):
-    """Says whether so many bytes are a small part of the memory of all devices."""
-    on_each = current().memory
-    return kept <= _SHARE * (on_each * device_count() if on_each else psutil.virtual_memory().total)
-
-
-def _kept_bytes(step, shared, carry, inputs):
-    """Counts the bytes of what the derivative of one step needs, if nothing of it is computed again."""
-    row = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs)
-    shared, carry = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (shared, carry))
-    return _bytes(
-        jax.eval_shape(lambda *args: jax.vjp(functools.partial(step, kept_gradient), *args)[1], shared, carry, row)
-    )
 
 
 def _bytes(tree):

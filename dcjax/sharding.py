@@ -79,10 +79,19 @@ def _checked(mesh, axis):
 
 def device_count() -> int:
     """Counts the devices that `over_devices` divides work among here: those along the ambient mesh's axis, one without a mesh."""
-    mesh = jax.sharding.get_abstract_mesh()
-    types = dict(zip(mesh.axis_names, mesh.axis_types)) if not mesh.empty else {}
+    types = _axis_types()
     is_ours = types.get(_axis.value) == AxisType.Auto and AxisType.Manual not in types.values()
-    return mesh.shape[_axis.value] if is_ours else 1
+    return devices_at_work() if is_ours else 1
+
+
+def devices_at_work() -> int:
+    """Counts the devices along the ambient mesh's axis, also where work is divided already, so that they do the same at once."""
+    return jax.sharding.get_abstract_mesh().shape[_axis.value] if _axis.value in _axis_types() else 1
+
+
+def _axis_types():
+    mesh = jax.sharding.get_abstract_mesh()
+    return {} if mesh.empty else dict(zip(mesh.axis_names, mesh.axis_types))
 
 
 def over_devices(function: Callable) -> Callable:
@@ -121,8 +130,7 @@ def summed_over_devices(function: Callable) -> Callable:
     """Divides the rows of `function(shared, *rows)`, a pair `(sums, rows)`, among the devices: adds up the first, joins the second.
 
     `function` maps arrays [B, ...] to a tree of sums over B and a tree of arrays [B, ...], and is called on a part of the rows with all
-    of `shared`; it must not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing. The
-    joined rows stay where they were computed.
+    of `shared`; it must not close over arrays. B must be a multiple of `device_count()`: the caller knows which rows add nothing.
     """
     if device_count() == 1:
         return function
@@ -134,7 +142,8 @@ def summed_over_devices(function: Callable) -> Callable:
     def summed(shared, *rows):
         part = PartitionSpec(_axis.value)
         specs = (_WHOLE, *[part] * len(rows))
-        return jax.shard_map(of_part, in_specs=specs, out_specs=(_WHOLE, part), check_vma=False)(shared, *rows)
+        sums, rows = jax.shard_map(of_part, in_specs=specs, out_specs=(_WHOLE, part), check_vma=False)(shared, *rows)
+        return sums, whole(rows)
 
     return summed
 

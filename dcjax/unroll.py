@@ -85,11 +85,11 @@ def unroll(
     return scan(step, padded, carry, (drawn, rates))[0]
 
 
-def _step(loss, optimizer, augment, mix, gradient_of, batch, carry, inputs):
+def _step(loss, optimizer, augment, mix, batch, carry, inputs):
     """Makes one step of training: `((params, opt_state), ((key, indices), rate)) -> (params, opt_state)`."""
     params, opt_state = carry
     drawn, rate = inputs
-    gradient = gradient_of(loss, params, picked(batch, augment, mix)(*drawn))
+    gradient = divided_gradient(loss, params, picked(batch, augment, mix)(*drawn))
     gradient = checkpoint_name(gradient, GRADIENT)
     updates, opt_state = optimizer.update(gradient, opt_state, params)
     updates = jax.tree.map(lambda u: rate * u, updates)
@@ -102,6 +102,6 @@ def _constant(key, step, batch, carry, inputs, count):
 
     def body(t, carry):
         indices, rates = inputs
-        return step(divided_gradient, batch, carry, ((jax.random.fold_in(key, t), indices[t]), rates[t]))
+        return step(batch, carry, ((jax.random.fold_in(key, t), indices[t]), rates[t]))
 
     return lax.fori_loop(0, count, body, carry)

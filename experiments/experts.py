@@ -10,7 +10,7 @@ experts of its own network and data. A command that was stopped goes on when it 
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import jax
 import optax
@@ -20,19 +20,18 @@ from dcjax import InputError, experts, sharding
 from dcjax.files import read_json
 from experiments.parts.choices import AUGMENTS
 from experiments.parts.expert import default_place
-from experiments.parts.values import MOST, MaybeCount, MaybeRate, Seed, Share, at_least, at_most, check_ranges, flag
+from experiments.parts.values import MaybeCount, MaybeRate, Seed, Share, check_ranges, flag
 from experiments.pipeline import lock, schooling, show
-from experiments.pipeline.build import made_on
+from experiments.pipeline.build import made_on, of_experts
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.job import load_data
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.stop import StopRequest
-from experiments.settings.flags import read
+from experiments.settings.flags import flags_in, read
 from experiments.settings.parse import parse
 
-_PUBLISHED = {"rate": 0.01, "batch": 256}
-_QUICK = {"rate": 0.05, "batch": 64}  # so that few epochs are enough
-Number = Annotated[int, at_least(1), at_most(MOST)]
+_PUBLISHED = {"number": 100, "epochs": 50, "rate": 0.01, "batch": 256}
+_QUICK = {"number": 20, "epochs": 20, "rate": 0.05, "batch": 64}  # so that it takes a minute
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +42,10 @@ class Schooled:
     """Data set to train on, named as for experiments.run."""
     place: str | None = None
     """Directory of the experts; runs/experts-DATASET when not given."""
-    number: Number = 20
-    """Experts; published methods take 100."""
-    epochs: Number = 20
-    """Epochs that each is trained for; published methods take 50."""
+    number: MaybeCount = None
+    """Experts; 100 as published when not given, on digits 20."""
+    epochs: MaybeCount = None
+    """Epochs that each is trained for; 50 as published when not given, on digits 20."""
     rate: MaybeRate = None
     """Learning rate of the experts; 0.01 as published when not given, on digits 0.05."""
     momentum: Share = 0.0
@@ -86,7 +85,8 @@ def train(argv: list[str]) -> None:
     at = argv.index("--") if "--" in argv else len(argv)
     wanted, rest = read(Schooled, argv[:at]).resolved(), argv[at + 1 :]
     configure_jax()
-    settings = parse(["--method", "mtt", "--dataset", wanted.dataset, *rest])
+    settings = _of_run(wanted.dataset, rest)
+    wanted = dataclasses.replace(wanted, augment=settings.augment) if wanted.augment == "same" else wanted
     place = Path(wanted.place or default_place(wanted.dataset)).expanduser()
     with StopRequest() as stop, sharding.across(wanted.devices):
         data = load_data(settings, wanted.data_dir).replicated()
@@ -103,6 +103,18 @@ def train(argv: list[str]) -> None:
     show.say(f"{wanted.number} experts are in {place}")
 
 
+def _of_run(dataset, words):
+    """Gives the settings of a run that takes these experts; `words` say which data and network, and nothing else."""
+    settings = parse(["--method", "mtt", "--dataset", dataset, *words])
+    known = {flag(prefix + name) for name in of_experts(settings) for prefix in ("", "no_")}
+    for name in flags_in(words):
+        if name not in known:
+            raise InputError(
+                f"{name} says nothing about the data or the network of experts: leave it out behind --, where {', '.join(sorted(known))} may be."
+            )
+    return settings
+
+
 def _school(wanted, settings, data, at_once):
     net = dc.network(settings.parts["network"].build(data.num_classes), data.image_shape)
     optimizer = optax.sgd(wanted.rate, momentum=wanted.momentum or None)
@@ -116,7 +128,7 @@ def _school(wanted, settings, data, at_once):
         wanted.epochs,
         optimizer,
         wanted.batch,
-        AUGMENTS[settings.augment if wanted.augment == "same" else wanted.augment],
+        AUGMENTS[wanted.augment],
         at_once=at_once,
         stored=wanted.stored,
     )

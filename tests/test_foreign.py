@@ -406,7 +406,7 @@ def test_padding_changes_no_training(tmp_path):
     (condensed,) = foreign.read(save_npz(tmp_path / "x.npz"), DATA)
     rows = foreign.real_rows(condensed.batch)
     chex.assert_shape(rows.image, (1, 6, 8, 8, 3))
-    linear = dc.Network(None, lambda params, image: image.reshape(len(image), -1) @ params, None, None)
+    linear = dc.Network(None, lambda params, image: image.reshape(len(image), -1) @ params, None)
     params = jax.random.normal(jax.random.key(0), (8 * 8 * 3, 3))
     with_padding, without = (
         fit(jax.random.key(1), cross_entropy(linear), params, flatten(batch), optax.sgd(0.1), epochs=2)

@@ -20,7 +20,7 @@ def _setting():
 
 
 def test_cross_entropy_of_hard_and_soft_labels():
-    net = dc.Network(None, lambda params, image: image.reshape(image.shape[0], -1), None, None)
+    net = dc.Network(None, lambda params, image: image.reshape(image.shape[0], -1), None)
     logits = jnp.array([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]]).reshape(2, 1, 3, 1)
     label = jnp.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5]])
     by_hand = -(jax.nn.log_softmax(logits.reshape(2, 3)) * label).sum(1).mean()

@@ -82,13 +82,10 @@ def test_at_a_constant_rate_it_descends(steps):
 
 @pytest.mark.parametrize("steps", [1, 7, 10])
 @pytest.mark.parametrize("per_step", [False, True], ids=["one rate", "a rate for each step"])
-@pytest.mark.parametrize("answers", [{"memory": 1}, {}, {"micro_batch": 2}], ids=["again", "kept", "parts kept"])
-def test_its_gradients_are_those_of_the_steps_written_out(steps, per_step, answers):
+def test_its_gradients_are_those_of_the_steps_written_out(steps, per_step):
     params, batch = problem()
     rate = jnp.linspace(0.1, 0.6, steps) if per_step else jnp.array(0.3)
-    expected = outer(loop, steps)(params, batch, rate)
-    with backend.answering_for("cpu", **answers):
-        actual = outer(unrolled, steps)(params, batch, rate)
+    actual, expected = (outer(train, steps)(params, batch, rate) for train in (unrolled, loop))
     assert actual[1][2].shape == rate.shape
     trained_on = np.abs(actual[1][1].image).max((1, 2, 3)) > 0
     assert trained_on.sum() == min(BATCH_SIZE * steps, 10)
@@ -131,9 +128,7 @@ def test_no_steps_give_the_start_and_no_gradient():
 def test_segments_make_up_the_steps(steps, memory):
     inputs = jnp.arange(steps)
     with backend.answering_for("cpu", memory=memory):
-        total = in_segments(
-            lambda gradient, shared, carry, x: shared * carry % 1009 + x, jnp.array(2), jnp.array(1), inputs
-        )
+        total = in_segments(lambda shared, carry, x: shared * carry % 1009 + x, jnp.array(2), jnp.array(1), inputs)
         length = segment_length(steps, 4)
     expected = functools.reduce(lambda carry, x: 2 * carry % 1009 + x, range(steps), 1)
     assert total == expected
@@ -165,6 +160,6 @@ def test_memory_grows_with_the_root_of_the_steps():
     ten, hundred = needed(10), needed(100)
     print(f"gradient of 10 steps: {ten / 2**20:.2f} MiB, of 100: {hundred / 2**20:.2f} MiB, {hundred / ten:.2f} times")
     assert hundred < 3.5 * ten
-    state = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
-    assert needed(100, memory=8 * 300 * state) > 50 * state  # all states fit
-    assert needed(100, memory=2**40) > 300 * state  # what they were computed from fits as well
+    assert needed(100, memory=2**40) > 50 * sum(
+        leaf.size * 4 for leaf in jax.tree.leaves(params)
+    )  # all states are kept

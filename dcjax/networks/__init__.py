@@ -10,7 +10,7 @@ import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dcjax.base import Array, Key, Network, Params
+from dcjax.base import Array, InputError, Key, Network, Params
 from dcjax.networks.classic import MLP as MLP
 from dcjax.networks.classic import AlexNet as AlexNet
 from dcjax.networks.classic import LeNet as LeNet
@@ -29,7 +29,7 @@ from dcjax.networks.vgg import VGG11 as VGG11
 
 
 def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
-    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits), `features` and `classify`.
+    """Closes a Linen module over its input shape (H, W, C). The module has `__call__` (logits) and `features`, and for an adversary `classify`.
 
     Equal modules make equal networks: `jax.jit` compiles a function that takes one as a static argument once for all of them.
     """
@@ -66,4 +66,8 @@ class _Classify:
     module: nn.Module
 
     def __call__(self, params: Params, features: Array) -> Array:
+        if not hasattr(self.module, "classify"):
+            raise InputError(
+                f"{type(self.module).__name__} does not say how it classifies features, as an adversary needs it: give it a method `classify`."
+            )
         return self.module.apply({"params": params}, features, method="classify")

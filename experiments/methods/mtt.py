@@ -5,6 +5,7 @@ from experiments.methods.method import CONDENSES, Method, cells, siamese
 _START = {1: 2, 10: 20, 50: 20}  # epochs below which a segment begins, by images per class
 _STEPS = {1: 50, 10: 30, 50: 30}
 _TEACHER = {1: 0.01, 10: 0.001, 50: 0.01}
+_OTHERWISE = {("cifar100", 1): {"unroll_steps": 20, "max_start": 20, "span": 3}}  # the one more cell that is known
 _WHITENED = {("cifar10", 1), ("cifar10", 10), ("cifar100", 1), ("cifar100", 50)}
 
 
@@ -13,11 +14,21 @@ def _matched(dataset, ipc, network):
     parts = {"objective": "trajectory_matching", "trajectory": "expert"}
     images = {"start": "real", "image_rate": 1000.0, "image_momentum": 0.5}
     augment = {"augment": siamese(dataset), "eval_augment": siamese(dataset)}
-    near = min(_STEPS, key=lambda known: abs(known - ipc))
+    near = _near(ipc)
     training = {"unroll_steps": _STEPS[near], "unroll_rate": _TEACHER[near], "max_start": _START[near], "span": 2}
+    training |= {"rate_rate": _rate_rate(1e-5, near)} | _OTHERWISE.get((dataset, near), {})
     length = {"iterations": 5000, "matches": 1, "real_batch": 1, "checkpoint_every": 50}
     evaluation = {"eval_recipe": "learned", "eval_epochs": 1000, "zca": (dataset, near) in _WHITENED}
     return parts | images | augment | training | length | evaluation | _quick(dataset)
+
+
+def _near(ipc):
+    return min(_STEPS, key=lambda known: abs(known - ipc))
+
+
+def _rate_rate(published, near):
+    """Turns a learning rate of the rate itself into that of its inverse softplus, which is learned and moves a small rate r by r^2 as much."""
+    return published / _TEACHER[near] ** 2
 
 
 def _quick(dataset):
@@ -33,13 +44,16 @@ def _tesla(dataset, ipc, network):
 
 
 def _factorised(dataset, ipc, network):
-    """Gives HaBa as released, with as many bases as images per class; --base-images None takes those that the bytes hold."""
+    """Gives HaBa as released for CIFAR-10, with as many bases as images per class; --base-images None takes those that the bytes hold.
+
+    The learned rate, which is released with a lower bound of 0.001, is the softplus of what is learned.
+    """
     own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
     own |= {"eval_views": "one"}
     if dataset == "digits":
         own |= {"image_rate": 20.0, "image_momentum": 0.5, "iterations": 300}
     else:
-        own |= {"base_images": ipc}
+        own |= {"base_images": ipc, "rate_rate": _rate_rate(1e-7 if _near(ipc) == 1 else 1e-5, _near(ipc))}
     return _matched(dataset, ipc, network) | own
 
 

@@ -23,6 +23,13 @@ class Expert(TrajectoryPart):
     span: Count = 2
     """Epochs of an expert's training in a segment."""
 
+    def check(self, settings: Any) -> None:
+        if settings.tasks > 1:
+            raise InputError(
+                f"--tasks {settings.tasks} would compare with one segment of one expert {settings.tasks} times: leave it out, or compare with "
+                "more in an iteration by --matches."
+            )
+
     def build(self, context: Context) -> dc.Trajectory:
         return dc.expert()
 

@@ -54,7 +54,8 @@ class Hallucinated(ParameterizationPart):
         return {"ipc": bases, **size}
 
     def real_needed(self, ipc: int, num_classes: int) -> int:
-        return self.base_images or ipc
+        colours = 3 if self.base_channels == 1 else 1  # bases of one channel take a third of an image's bytes
+        return self.base_images or ipc * colours
 
     @property
     def views(self) -> int:

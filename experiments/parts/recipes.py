@@ -28,6 +28,10 @@ class DCRecipe(Part):
 
     schedule = staticmethod(dc.dc_recipe)
 
+    def idle(self, settings: Any) -> dict[str, str]:
+        part = settings.parts.get("parameterization")
+        return {} if part and part.views > 1 else {"eval_views": "images that are one view of their source each"}
+
     def build(self, views: int = 1) -> dc.Recipe:
         """Builds the recipe, for a set with so many views of every source."""
         return self._completed(self.schedule(self.eval_epochs, AUGMENTS[self.eval_augment]), views)

@@ -62,9 +62,14 @@ def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Co
 
 def made_on(settings: Settings, data: dc.data.Dataset) -> dict[str, Any]:
     """Names the data and the network of a run, which those of its experts must be."""
-    names = ("dataset", "image_size", "zca", *(("zca_epsilon",) if settings.zca else ()), "network")
-    network = vars(settings.parts["network"])
-    return {name: getattr(settings, name) for name in names} | network | {"training_data": data.fingerprint()}
+    idle = () if settings.zca else ("zca_epsilon",)
+    said = {name: getattr(settings, name) for name in of_experts(settings) if name not in idle}
+    return {"dataset": settings.dataset, **said, "training_data": data.fingerprint()}
+
+
+def of_experts(settings: Settings) -> tuple[str, ...]:
+    """Names the settings that say on which data and which network experts are trained, beside the data set."""
+    return ("image_size", "zca", "zca_epsilon", "network", *vars(settings.parts["network"]))
 
 
 def draw_size(settings: Settings, num_classes: int) -> int:

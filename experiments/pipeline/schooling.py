@@ -43,11 +43,12 @@ class School(NamedTuple):
 
 def check_room(school: School, directory: Path) -> None:
     """Says what the experts take on disk, and refuses to begin where there is too little."""
-    needed = school.bytes() * _ROOM
+    there = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+    needed = max(school.bytes() * _ROOM - there, 0)
     nearest = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     free = shutil.disk_usage(nearest).free
     show.say(
-        f"{school.number} experts x {school.epochs} epochs take {_size(needed)} on disk as {school.stored}, of which {_size(free)} are free."
+        f"{school.number} experts x {school.epochs} epochs as {school.stored} take {_size(needed)} more on disk, of which {_size(free)} are free."
     )
     if needed > free:
         raise InputError(
