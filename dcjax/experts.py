@@ -106,10 +106,14 @@ class Experts:
                 f"{where} is damaged or not there ({type(error).__name__}: {first_line(error)}): make the experts again, in another directory."
             ) from None
 
-    def segments(self, seed: int, t: int, count: int, max_start: int, span: int) -> Segments:
-        """Draws `count` segments, the same ones for the same seed and iteration: an expert and a start below `max_start` for each."""
+    def segments(self, seed: int, t: int, count: int, max_start: int, span: int, number: int | None = None) -> Segments:
+        """Draws `count` segments, the same ones for the same seed and iteration: an expert and a start below `max_start` for each.
+
+        The expert is one of the first `number`, or when None of all that are complete: then others come when experts are added.
+        """
         generator = np.random.default_rng([seed, t])
-        chosen = [(generator.integers(self.about["number"]), generator.integers(max_start)) for _ in range(count)]
+        number = number or self.about["number"]
+        chosen = [(generator.integers(number), generator.integers(max_start)) for _ in range(count)]
         ends = [[self.weights(expert, start + later) for expert, start in chosen] for later in (0, span)]
         starts, targets = (jax.tree.map(lambda *leaves: np.stack(leaves), *trees) for trees in ends)
         return starts, targets

@@ -30,7 +30,7 @@ from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.passes import equal_passes
 from experiments.run import run
-from experiments.settings.flags import known_flags, read, words_of
+from experiments.settings.flags import flags_in, known_flags, read, words_of
 from experiments.settings.parse import chosen_members, parse, safe_name
 from experiments.settings.settings import Settings, paper_settings
 from experiments.settings.words import nearest
@@ -171,8 +171,9 @@ def _squares(cells, rows):
     found = {}
     for cell in cells:
         settings = parse(cell.arguments)
-        row = next(row for row in rows if (row["method"], row["ipc"]) == cell[:2])
-        found.setdefault((settings.parameterization, settings.method), row)
+        row = next((row for row in rows if (row["method"], row["ipc"]) == cell[:2]), None)
+        if row:  # of what diverged there is none
+            found.setdefault((settings.parameterization, settings.method), row)
     return found
 
 
@@ -235,7 +236,15 @@ def _words(wanted, evaluation, passed, somewhere, each, ipc):
     elsewhere = somewhere - each.flags(wanted.dataset, ipc, passed)
     size = {} if METHODS[each.method].takes_all else {"ipc": ipc, "baseline": False}
     settings = {"method": each.method, "dataset": wanted.dataset, **size, **each.names, **evaluation}
+    settings |= _of_cell(settings, each.flags(wanted.dataset, ipc, passed), flags_in(passed))
     return [*words_of({**settings, **each.varied}), *grid.without(passed, elsewhere)]
+
+
+def _of_cell(settings, known, passed):
+    """Gives the settings that differ by what a cell learns: no more than the bytes of --ipc, and one view where there are several."""
+    own = {"base_images": None} if flag("base_images") in known and flag("base_images") not in passed else {}
+    has_views = flag("hallucinators") in known
+    return own | ({} if has_views or "eval_views" not in settings else {"eval_views": "all"})
 
 
 def _note(wanted, cells) -> dict[str, str]:

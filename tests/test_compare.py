@@ -46,7 +46,7 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
     table = capsys.readouterr().out
     noted = json.loads(Path("here/comparison.json").read_text())
     judged = {"eval_recipe": "dc", "eval_epochs": 1, "eval_augment": "none", "eval_mix": "none"}
-    assert noted["evaluation"] == judged
+    assert noted["evaluation"] == {**judged, "eval_views": "all"}
     rows = noted["rows"]
     assert [(row["method"], row["ipc"], row["students"]) for row in rows] == [
         ("random", 1, 4),
@@ -107,6 +107,23 @@ def test_parameterizations_in_several_methods_are_drawn_with_what_they_store_and
     assert [row["bytes"] for row in found["rows"]] == 2 * [4 * 640, 4 * (16 * 16 + 2 * 10 * 16)]
     assert all(row["steps"] >= 1 for row in found["rows"])
     assert Path("runs/compare-digits/comparison.png").stat().st_size > 1000
+
+
+def test_what_diverges_is_left_out_and_named(capsys, no_pictures):
+    words = ("--methods", "dc,random", "--ipc", "1", "--seeds", "0", "--eval-epochs", "1", "--workdir", "here", "--")
+    quick = ("--network", "mlp", "--iterations", "3", "--num-students", "1", "--image-rate", "1e36")
+    for _ in range(2):
+        compare([*words, *quick])
+        assert "Not in the table: here/dc-1-0. The loss or the images stopped being finite" in capsys.readouterr().out
+        assert [row["method"] for row in json.loads(Path("here/comparison.json").read_text())["rows"]] == ["random"]
+
+
+def test_hallucinated_bases_take_no_more_than_their_bytes_and_are_judged_as_is_asked(filled):
+    words = ("--dataset", "mnist", "--methods", "haba", "--parameterizations", "pixels,hallucinated", "--ipc", "2")
+    compare([*words, "--seeds", "0", "--judge", "haba"])
+    for cell, views, bases in zip(filled[0], ("all", "one"), (None, "None")):
+        given = dict(zip(cell.arguments, cell.arguments[1:]))
+        assert (given["--eval-views"], given.get("--base-images")) == (views, bases)
 
 
 def test_the_parts_of_a_method_are_compared_at_equal_bytes(filled):

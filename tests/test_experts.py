@@ -137,6 +137,21 @@ def test_a_segment_is_the_same_for_the_same_seed_and_iteration_and_starts_below_
             chex.assert_trees_all_equal(later, known[which[0]][which[1] + 2])
 
 
+def test_a_run_goes_on_with_the_experts_that_it_began_with(capsys):
+    flags = ("--method", "mtt", "--ipc", "2", "--image-rate", "1", *RUN, "--workdir", "noted")
+    assert main([*flags]) == 0
+    noted = json.loads(Path("noted/data.json").read_text())
+    assert noted["experts"]["number"] == 3
+    assert noted["experts"]["training"]["epochs"] == 4
+    found = experts.Experts(PLACE)
+    found.about["number"] = 9  # as if some had been added
+    chex.assert_trees_all_equal(found.segments(0, 1, 2, 3, 2, 3), experts.Experts(PLACE).segments(0, 1, 2, 3, 2))
+    noted["experts"]["training"]["seed"] = 5
+    Path("noted/data.json").write_text(json.dumps(noted))
+    assert main(["--resume", "--workdir", "noted"]) == 2
+    assert "was begun with 3 experts that were trained otherwise" in capsys.readouterr().err
+
+
 def test_what_is_read_ahead_is_what_is_asked_for():
     asked = []
     read = experts.ahead(lambda t: asked.append(t) or t)
@@ -184,7 +199,10 @@ def test_a_run_resumes_bit_for_bit_and_decodes(method):
 
 
 REFUSED = {
-    "none": (["--experts", "nowhere"], "There are no experts in nowhere: make them by `python -m experiments.experts"),
+    "none": (
+        ["--experts", "nowhere", "--image-size", "9"],
+        "make them by `python -m experiments.experts --dataset digits --place nowhere -- --image-size 9 --network mlp`",
+    ),
     "another network": (["--network", "convnet"], "(--network was mlp, is convnet; "),
     "another preprocessing": (["--zca"], "--zca was False, is True"),
     "a span beyond": (
@@ -199,6 +217,8 @@ REFUSED = {
         ["--parameterization", "hallucinated", "--hallucinators", "9"],
         "9 hallucinators take 828 of the 640 values",
     ),
+    "several tasks": (["--tasks", "2"], "--tasks 2 would compare with one segment of one expert 2 times"),
+    "one view of a source": (["--eval-views", "one"], "--eval-views changes nothing with images that are one view"),
     "one view": (["--parameterization", "hallucinated", "--hallucinators", "1"], "leaves nothing to differ from"),
     "no target": (["--trajectory", "fresh"], "which --trajectory fresh does not bring: give --trajectory expert"),
 }
@@ -220,11 +240,14 @@ def test_experts_that_do_not_fit_on_the_disk_or_were_made_otherwise_are_refused(
     assert "were made with --rate 0.05, not 0.1: give another --place" in capsys.readouterr().err
     assert command.main([*FEW, *MLP[:2], "convnet"]) == 2
     assert "were made with --network mlp, not convnet" in capsys.readouterr().err
+    assert command.main([*FEW, *MLP, "--seed", "5", "--iterations", "7"]) == 2
+    assert "--seed says nothing about the data or the network of experts" in capsys.readouterr().err
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(schooling.shutil, "disk_usage", lambda place: usage._replace(free=1000))
     assert command.main([*FEW, "--place", "new", *MLP]) == 2
     assert "are more than the 0.0 MiB that are free" in capsys.readouterr().err
     assert not Path("new").exists()
+    assert command.main([*FEW, *MLP]) == 0  # they are there, and need no more room
 
 
 def test_damaged_experts_are_named():

@@ -107,7 +107,7 @@ def bases_within(
     if fit < 1:
         raise InputError(
             f"{num_hallucinators} hallucinators take {networks} of the {budget} values of {ipc} image(s) per class, which leaves no place "
-            f"for a base of {base} values of every class: take fewer hallucinators or bases of one channel."
+            f"for a base of {base} values of every class: take fewer hallucinators{'' if channels == 1 else ' or bases of one channel'}."
         )
     return fit
 

@@ -33,11 +33,26 @@ class Expert(TrajectoryPart):
     def build(self, context: Context) -> dc.Trajectory:
         return dc.expert()
 
+    def taken(self, settings: Any) -> dict[str, Any]:
+        about = Experts(self._place(settings.dataset)).about
+        return {"experts": {"number": about["number"], "training": about.get("training")}}
+
+    def check_taken(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        old, new = before.get("experts"), now["experts"]
+        if old and (old["training"] != new["training"] or old["number"] > new["number"]):
+            raise InputError(
+                f"This run was begun with {old['number']} experts that were trained otherwise than those that are there now, or are no longer "
+                "there: resume it with the earlier ones."
+            )
+
+    def _place(self, dataset: str) -> Path:
+        return Path(self.experts or default_place(dataset)).expanduser()
+
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
-        directory = Path(self.experts or default_place(context.made_on["dataset"])).expanduser()
-        experts = opened(directory, context.made_on)
+        experts = opened(self._place(context.made_on["dataset"]), context.made_on, context.passed)
         experts.check(self.max_start, self.span)
-        read = ahead(lambda t: experts.segments(context.seed, t, context.matches, self.max_start, self.span))
+        number = context.taken.get("experts", experts.about)["number"]  # whatever was added since
+        read = ahead(lambda t: experts.segments(context.seed, t, context.matches, self.max_start, self.span, number))
 
         def supply(source, t):
             return dc.with_segments(source, *replicate(read(t)))
@@ -49,10 +64,10 @@ def default_place(dataset: str) -> str:
     return f"runs/experts-{dataset.replace('/', '-').replace(':', '-')}"
 
 
-def opened(directory: Path, made_on: dict[str, Any]) -> Experts:
+def opened(directory: Path, made_on: dict[str, Any], passed: str) -> Experts:
     """Opens a directory of experts, which must have been made on the data and the network of a run."""
     if not (directory / NOTE).is_file():
-        raise InputError(f"There are no experts in {directory}: make them by {made_by(directory, made_on)}.")
+        raise InputError(f"There are no experts in {directory}: make them by {made_by(directory, made_on, passed)}.")
     experts = Experts(directory)
     theirs = experts.about.get("made_on", {})
     different = [
@@ -63,12 +78,12 @@ def opened(directory: Path, made_on: dict[str, Any]) -> Experts:
     if different:
         raise InputError(
             f"The experts in {directory} are not of this network and data ({'; '.join(different)}): give other --experts, or make some by "
-            f"{made_by(directory, made_on)} in another directory."
+            f"{made_by(directory, made_on, passed)} in another directory."
         )
     return experts
 
 
-def made_by(directory: Path, made_on: dict[str, Any]) -> str:
-    """Gives the beginning of the command that makes experts."""
+def made_by(directory: Path, made_on: dict[str, Any], passed: str) -> str:
+    """Gives the command that makes experts; `passed` are the flags by which data and network differ from the usual ones."""
     place = "" if str(directory) == default_place(made_on["dataset"]) else f" --place {directory}"
-    return f"`python -m experiments.experts --dataset {made_on['dataset']}{place}`"
+    return f"`python -m experiments.experts --dataset {made_on['dataset']}{place}{passed and ' -- ' + passed}`"

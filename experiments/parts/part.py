@@ -27,6 +27,8 @@ class Context(NamedTuple):
     seed: int
     views: int  # images that are decoded of every source by as many networks
     made_on: dict[str, Any]  # the data and the network, by the names of their settings; experts are of the same
+    passed: str  # the flags by which these differ from those of a command that names the data set alone
+    taken: dict[str, Any]  # what the run noted when it began; see `TrajectoryPart.taken`
 
 
 class Part:
@@ -88,6 +90,13 @@ class TrajectoryPart(Part):
     def real_needed(self, settings: Any, num_classes: int) -> int:
         """Counts the real images of each class that a step trains its network on."""
         return 0
+
+    def taken(self, settings: Any) -> dict[str, Any]:
+        """Says what a run takes from elsewhere that may change while it is stopped, by name; a run notes it when it begins."""
+        return {}
+
+    def check_taken(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        """Refuses to go on with what is another thing now than what the run noted."""
 
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
         """Gives a function that wraps the source of real images in one that draws all that the trajectory needs.

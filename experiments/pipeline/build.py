@@ -1,12 +1,14 @@
 """Builds the pure functions of a run from its settings: each part builds its own, and they are joined here."""
 
+import shlex
 from typing import Any, NamedTuple
 
 import jax
 
 import dcjax as dc
 from experiments.parts.part import Context
-from experiments.settings.settings import Settings
+from experiments.settings.flags import words_of
+from experiments.settings.settings import Settings, paper_settings
 
 
 class Method(NamedTuple):
@@ -57,6 +59,8 @@ def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Co
         seed=settings.seed,
         views=settings.parts["parameterization"].views,
         made_on=made_on(settings, data),
+        passed=shlex.join(words_of(_unusual(settings))),
+        taken={},
     )
 
 
@@ -65,6 +69,17 @@ def made_on(settings: Settings, data: dc.data.Dataset) -> dict[str, Any]:
     idle = () if settings.zca else ("zca_epsilon",)
     said = {name: getattr(settings, name) for name in of_experts(settings) if name not in idle}
     return {"dataset": settings.dataset, **said, "training_data": data.fingerprint()}
+
+
+def _unusual(settings):
+    """Gives the settings of experts' data and network that a command with --dataset alone would not have."""
+    usual = paper_settings("mtt", settings.dataset, 1, {"network": settings.network}).values()
+    usual |= {"network": paper_settings("mtt", settings.dataset, 1, {}).network}
+    return {
+        name: value
+        for name, value in settings.values().items()
+        if name in of_experts(settings) and value != usual[name]
+    }
 
 
 def of_experts(settings: Settings) -> tuple[str, ...]:

@@ -95,13 +95,16 @@ def heat(path: Path, rows: Sequence[str], columns: Sequence[str], cells: dict[tu
         columns: names of the columns.
         cells: (row, column) -> a row of a comparison.
     """
-    mean = np.array([[cells[row, column]["mean"] for column in columns] for row in rows])
+    mean = np.array([[cells.get((row, column), {"mean": np.nan})["mean"] for column in columns] for row in rows])
     figure, axes = plt.subplots(figsize=(1.9 * len(columns) + 1.8, 0.8 * len(rows) + 1), layout="constrained")
     axes.imshow(mean, cmap="viridis", aspect="auto")
-    middle = (mean.min() + mean.max()) / 2
+    middle = (np.nanmin(mean) + np.nanmax(mean)) / 2
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
-            cell = cells[row, column]
+            cell = cells.get((row, column))
+            if not cell:
+                axes.text(j, i, "diverged", ha="center", va="center", fontsize=8)
+                continue
             text = f"{cell['mean']:.1f} ± {cell['std']:.1f}\n{cell.get('bytes', 0)} bytes, {cell.get('steps', 0)} steps"
             colour = "white" if mean[i, j] < middle else "black"
             axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)

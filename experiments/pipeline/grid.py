@@ -11,8 +11,8 @@ import numpy as np
 
 from dcjax import InputError
 from experiments.parts.values import flag
-from experiments.pipeline import lock
-from experiments.pipeline.endings import Stopped
+from experiments.pipeline import lock, show
+from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
 from experiments.pipeline.machine import environment
 from experiments.pipeline.rundir import write_text
@@ -68,8 +68,12 @@ def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
 
 def _fill(run, place, cells, facts):
     began = time.perf_counter()
-    made = [_finish(run, cell.arguments) for cell in cells]
+    failed = {}
+    made = [_finish(run, cell, failed) for cell in cells]
+    cells = [cell for cell in cells if id(cell) not in failed]
     results = [_result(cell.arguments) for cell in cells]
+    if not results:
+        raise Diverged(next(iter(failed.values())))
     result = {
         **facts,
         "rows": _rows([*zip(cells, results)]),
@@ -81,6 +85,8 @@ def _fill(run, place, cells, facts):
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
     write_text(place / "comparison.md", table)
     print(table)
+    for sentence in failed.values():
+        show.say(f"Not in the table: {sentence}")
     return result["rows"]
 
 
@@ -109,8 +115,12 @@ def _check_place(settings):
         raise InputError(f"{settings.workdir} holds a run with other settings: give another --workdir.")
 
 
-def _finish(run, arguments):
-    """Runs a cell that is not finished, from where it was stopped, and tells whether it ran from its beginning."""
+def _finish(run, cell, failed):
+    """Runs a cell that is not finished, from where it was stopped, and tells whether it ran from its beginning.
+
+    One that diverges is noted in `failed`, by its identity with the reason, so that the others are made all the same.
+    """
+    arguments = cell.arguments
     place = Path(parse(arguments).workdir)
     if (place / "result.json").is_file() and _result(arguments).get("complete"):
         return False
@@ -120,6 +130,9 @@ def _finish(run, arguments):
     except Stopped as stopped:
         stopped.advice = "What was done is kept: give the same command again."
         raise
+    except Diverged as diverged:
+        failed[id(cell)] = f"{place}. {diverged}"
+        show.say(f"{place} is left out. {diverged}")
     return not is_begun
 
 

@@ -1,6 +1,7 @@
 """Puts a run's settings, data and method together, and checks them before anything is computed."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from dcjax.sharding import replicate
 from experiments.parts.part import Pretrain
 from experiments.pipeline.build import Method, build, context_of, draw_size
 from experiments.pipeline.memory import check_memory
+from experiments.pipeline.rundir import noted
 from experiments.settings.settings import Settings
 
 
@@ -35,6 +37,7 @@ class Job(NamedTuple):
     def sources(self, pretrain: Pretrain) -> Callable[[int, int], dc.Source]:
         """Gives the function that makes an iteration's source from a number of real images per class and the iteration."""
         context = context_of(self.settings, self.data, self.method.net)
+        context = context._replace(taken=noted(Path(self.settings.workdir)))
         supply = self.settings.parts["trajectory"].source(context, pretrain)
         return lambda count, t: supply(dc.source(self.data.train, real_per_class=count), t)
 

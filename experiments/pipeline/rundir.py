@@ -129,16 +129,24 @@ def _is_leftover(entry):
 def open_run(run: RunDirectory, settings: Settings, data: Dataset) -> None:
     """Notes what a new run is made with, or refuses to resume one on other data than it was started on."""
     seen = {"dataset": settings.dataset, "training_images": sum(data.train.counts), "sha256": data.fingerprint()}
-    noted = run.path / "data.json"
-    if settings.resume and noted.exists():
-        remedy = "remove it, if the data are certainly those that the run was started on"
-        before = files.read_json(noted, remedy)
-        if before != seen:
+    trajectory = settings.parts.get("trajectory")
+    taken = trajectory.taken(settings) if trajectory else {}
+    before = noted(run.path)
+    if settings.resume and before:
+        if {name: value for name, value in before.items() if name not in taken} != seen:
             raise InputError(
                 f"This run was started on other training data ({before.get('training_images')} images then, "
                 f"{seen['training_images']} now, or other contents): resume it with the earlier data."
             )
+        if trajectory:
+            trajectory.check_taken(before, taken)
         return
     if not settings.resume:
         run.write_json("config.json", saved.dump(settings))
-    run.write_json("data.json", seen)
+    run.write_json("data.json", {**seen, **taken})
+
+
+def noted(path: Path) -> dict:
+    """Gives what a run noted of its data and of what else it takes from elsewhere; nothing before it did."""
+    remedy = "remove it, if the data are certainly those that the run was started on"
+    return files.read_json(path / "data.json", remedy) if (path / "data.json").exists() else {}
