@@ -51,7 +51,7 @@ def _factorised(dataset, ipc, network):
     own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
     own |= {"eval_views": "one"}
     if dataset == "digits":
-        own |= {"image_rate": 20.0, "image_momentum": 0.5, "iterations": 300}
+        own |= {"image_rate": 0.3, "image_momentum": 0.5, "iterations": 300}
     else:
         own |= {"base_images": ipc, "rate_rate": _rate_rate(1e-7 if _near(ipc) == 1 else 1e-5, _near(ipc))}
     return _matched(dataset, ipc, network) | own
