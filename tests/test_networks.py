@@ -42,8 +42,13 @@ def test_the_classifier_sees_the_features():
     net = dc.network(dc.networks.ConvNet(3, width=4), (8, 8, 1))
     params = jax.jit(net.init)(jax.random.key(0))
     image = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    logits = jax.jit(net.features)(params, image) @ params["dense"]["kernel"] + params["dense"]["bias"][None]
+    features = jax.jit(net.features)(params, image)
+    logits = features @ params["dense"]["kernel"] + params["dense"]["bias"][None]
     chex.assert_trees_all_close(jax.jit(net.apply)(params, image), logits, rtol=1e-5)
+    chex.assert_trees_all_close(jax.jit(net.classify)(params, features), logits, rtol=1e-5)
+    own = dc.Network(net.init, net.apply, net.features)
+    with pytest.raises(dc.InputError, match="give it `classify`"):
+        own.classify(params, features)
 
 
 def test_initialisation_is_pytorch_s():

@@ -67,6 +67,20 @@ def test_every_objective_is_divided(name):
     assert_two_devices_equal_one(jax.value_and_grad(loss, has_aux=True), *args)
 
 
+def test_an_adversary_is_divided():
+    nothing = dc.Objective(lambda: (), lambda key, hyper, point, syn, real: (0 * syn.image.sum(), {}))
+    objective = dc.with_diversity(nothing, NET, views=3)
+    trajectory = dc.with_adversary(dc.fresh(NET), NET, views=3)
+
+    def advanced(syn, draw):
+        point = trajectory.init(jax.random.key(0), draw)
+        after = trajectory.advance(jax.random.key(1), point, syn, draw)
+        return after, jax.grad(lambda syn: objective.loss(jax.random.key(2), (), point, syn, draw.real)[0])(syn)
+
+    draw = source_of(DATA, NET, 4).draw(jax.random.key(2))
+    assert_two_devices_equal_one(advanced, DATA.sample(jax.random.key(3), 3), draw)
+
+
 @pytest.mark.parametrize("name", TRAJECTORIES)
 def test_every_trajectory_is_divided(name):
     trajectory = TRAJECTORIES[name](NET)
