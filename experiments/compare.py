@@ -163,7 +163,8 @@ def compare(argv: list[str]) -> None:
         labels = [(each.label, list(each.varied.values())) for each in _combinations(wanted)]
         figures.varied(place / "comparison.png", list(wanted.varied()), labels, rows)
     elif len(wanted.methods) > 1 and wanted.members("parameterization"):
-        figures.heat(place / "comparison.png", wanted.parameterizations, wanted.methods, _squares(cells, rows))
+        title = f"Test accuracy (%), {wanted.ipc[0]} image(s) per class"
+        figures.heat(place / "comparison.png", title, wanted.parameterizations, wanted.methods, _squares(cells, rows))
 
 
 def _squares(cells, rows):

@@ -61,6 +61,25 @@ def test_data_learn_to_be_diverse():
     assert spread(state.syn) > 1.2 * spread(start.syn)
 
 
+def test_a_step_of_an_adversary_is_the_one_written_out():
+    images, draw = dc.hallucinated(2, 3), SOURCE.draw(jax.random.key(1))
+    syn = images.decode(images.init(jax.random.key(0), draw.real))
+    trajectory = dc.with_adversary(dc.fresh(NET), NET, views=3, optimizer=optax.sgd(0.1))
+    point = trajectory.init(jax.random.key(2), draw)
+
+    def loss(critic, first, second):
+        a, b = (NET.features(critic, batch.image) for batch in (first, second))
+        classified = [optax.softmax_cross_entropy(NET.apply(critic, x.image), x.label).mean() for x in (first, second)]
+        contrast = adversary.supervised_contrast(a, b, first.label)
+        return sum(classified) / 2 + 0.1 * (1 - adversary.likeness(a, b)) + 0.1 * contrast
+
+    after = jax.jit(trajectory.advance)(jax.random.key(3), point, syn, draw)
+    pair = adversary.two_views(jax.random.split(jax.random.key(3))[1], syn, 3)
+    gradient = jax.jit(jax.grad(loss))(point.critic, *pair)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, point.critic, gradient)
+    chex.assert_trees_all_close(after.critic, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_an_adversary_learns_to_see_views_as_alike():
     trajectory = dc.with_adversary(dc.fresh(NET), NET, views=3, optimizer=optax.adam(0.01))
     images = dc.hallucinated(2, 3)

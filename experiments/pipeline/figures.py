@@ -86,11 +86,14 @@ def varied(path: Path, names: list[str], labels: list[tuple[str, list[str]]], ro
     _save(figure, path, 120)
 
 
-def heat(path: Path, rows: Sequence[str], columns: Sequence[str], cells: dict[tuple[str, str], dict]) -> None:
+def heat(
+    path: Path, title: str, rows: Sequence[str], columns: Sequence[str], cells: dict[tuple[str, str], dict]
+) -> None:
     """Draws the accuracy of every combination, with what each stored and how many steps it took.
 
     Args:
         path: file of the PNG.
+        title: above it.
         rows: names of the rows.
         columns: names of the columns.
         cells: (row, column) -> a row of a comparison.
@@ -98,6 +101,7 @@ def heat(path: Path, rows: Sequence[str], columns: Sequence[str], cells: dict[tu
     mean = np.array([[cells.get((row, column), {"mean": np.nan})["mean"] for column in columns] for row in rows])
     figure, axes = plt.subplots(figsize=(1.9 * len(columns) + 1.8, 0.8 * len(rows) + 1), layout="constrained")
     axes.imshow(mean, cmap="viridis", aspect="auto")
+    axes.set_title(title)
     middle = (np.nanmin(mean) + np.nanmax(mean)) / 2
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
