@@ -137,7 +137,7 @@ def test_a_flipped_bit_never_restores_another_state(tmp_path, state):
     save(tmp_path / "whole", state, 1)
     arrays = sorted(file for file in (tmp_path / "whole/1/state").rglob("d/*") if file.is_file())
     generator, outcomes = np.random.default_rng(0), []
-    for number in range(12):
+    for number in range(36):
         place = tmp_path / str(number)
         shutil.copytree(tmp_path / "whole", place)
         file = place / arrays[number % len(arrays)].relative_to(tmp_path / "whole")
@@ -145,7 +145,7 @@ def test_a_flipped_bit_never_restores_another_state(tmp_path, state):
         content[generator.integers(len(content))] ^= 1 << generator.integers(8)
         file.write_bytes(content)
         outcomes.append(restored_or_refused(place, state))
-    assert outcomes.count("refused") > 2, "the others are bits that nothing is read from"
+    assert outcomes.count("refused") > 2, "most of the others are bits that nothing is read from"
 
 
 def restored_or_refused(place, state):

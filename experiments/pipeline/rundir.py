@@ -132,7 +132,7 @@ def open_run(run: RunDirectory, settings: Settings, data: Dataset) -> None:
     trajectory = settings.parts.get("trajectory")
     taken = trajectory.taken(settings) if trajectory else {}
     before = noted(run.path)
-    if settings.resume and before:
+    if settings.resume and before is not None:
         if {name: value for name, value in before.items() if name not in taken} != seen:
             raise InputError(
                 f"This run was started on other training data ({before.get('training_images')} images then, "
@@ -146,7 +146,7 @@ def open_run(run: RunDirectory, settings: Settings, data: Dataset) -> None:
     run.write_json("data.json", {**seen, **taken})
 
 
-def noted(path: Path) -> dict:
-    """Gives what a run noted of its data and of what else it takes from elsewhere; nothing before it did."""
+def noted(path: Path) -> dict | None:
+    """Gives what a run noted of its data and of what else it takes from elsewhere; None before it did."""
     remedy = "remove it, if the data are certainly those that the run was started on"
-    return files.read_json(path / "data.json", remedy) if (path / "data.json").exists() else {}
+    return files.read_json(path / "data.json", remedy) if (path / "data.json").exists() else None
