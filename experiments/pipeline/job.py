@@ -37,7 +37,8 @@ class Job(NamedTuple):
     def sources(self, pretrain: Pretrain) -> Callable[[int, int], dc.Source]:
         """Gives the function that makes an iteration's source from a number of real images per class and the iteration."""
         context = context_of(self.settings, self.data, self.method.net)
-        context = context._replace(taken=noted(Path(self.settings.workdir)) or {})
+        before = noted(Path(self.settings.workdir)) if self.settings.workdir else None
+        context = context._replace(taken=before or {})
         supply = self.settings.parts["trajectory"].source(context, pretrain)
         return lambda count, t: supply(dc.source(self.data.train, real_per_class=count), t)
 
