@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from statistics import median
 
+import jax
+
 import dcjax as dc
 from benchmarks import ours, tables
 from benchmarks.compile import NEEDED, shapes_of
@@ -24,11 +26,14 @@ def work(steps: int) -> Workload:
 
 
 def memories() -> Iterator[tuple[str, ...]]:
-    """Yields a row for each method: the GiB on each kind of device."""
+    """Yields a row for each method: the GiB on each kind of device, at its usual precision, which a TPU's compiler is quickest with."""
     data = ours.random_data(work(STEPS))
     for method in METHODS:
         condenser, source = ours.of_experts(method, work(STEPS), data)
-        needed = (count(dc.iteration(condenser, steps=1), shapes_of(condenser, source)) for count in NEEDED.values())
+        with jax.default_matmul_precision("default"):
+            needed = [
+                count(dc.iteration(condenser, steps=1), shapes_of(condenser, source)) for count in NEEDED.values()
+            ]
         yield method, *(f"{count / 2**30:.2f}" for count in needed)
 
 
