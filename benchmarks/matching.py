@@ -44,7 +44,8 @@ def seconds() -> Iterator[tuple[str, ...]]:
         runs = {method: ours.one_step(*ours.of_experts(method, work(TIMED), data)) for method in METHODS}
         turns = [{method: _taken(run) for method, run in runs.items()} for _ in range(TURNS + 1)][1:]
     for method in METHODS:
-        taken, ratio = (median(turn[method] / turn.get(other, 1) for turn in turns) for other in (None, METHODS[0]))
+        taken = median(turn[method] for turn in turns)
+        ratio = median(turn[method] / turn[METHODS[0]] for turn in turns)
         yield method, f"{taken:.3f}", f"{ratio:.2f}"
 
 

@@ -11,7 +11,6 @@ from statistics import median
 
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not look for a TPU in this machine
 
-
 import dcjax as dc
 from benchmarks import ours, tables
 from benchmarks.compile import NEEDED, shapes_of

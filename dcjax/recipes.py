@@ -110,9 +110,7 @@ class Recipe(NamedTuple):
     # The rate, from what was learned beside the images; a phase's optimizer takes it, or a fraction of it.
     rate: Callable[[Hyper], Any] = ConstantRate(0.01)
     begin: Callable[[Network, Key], Params] = AnyStart()
-    views: int = (
-        1  # of every source; if there are several, an epoch sees each source in one of them, drawn at random (HaBa)
-    )
+    views: int = 1  # of every source; where there are several, an epoch sees one of them, drawn at random (HaBa)
 
     def plain(self) -> "Recipe":
         """Gives the same recipe without augmentation and mixing."""

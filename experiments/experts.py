@@ -1,7 +1,7 @@
 """Trains experts, networks on the real images whose weights are kept after every epoch, for MTT, TESLA and HaBa.
 
 python -m experiments.experts --dataset digits
-python -m experiments.experts --dataset cifar10 --number 100 --epochs 50 --stored float16 -- --zca
+python -m experiments.experts --dataset cifar10 --stored float16 -- --width 64
 
 Flags after `--` are those of experiments.run that say which data and which network, such as --zca, --image-size or --width; a run needs
 experts of its own network and data. A command that was stopped goes on when it is given again, and a larger --number adds experts.

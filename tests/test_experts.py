@@ -138,18 +138,30 @@ def test_a_segment_is_the_same_for_the_same_seed_and_iteration_and_starts_below_
 
 
 def test_a_run_goes_on_with_the_experts_that_it_began_with(capsys):
-    flags = ("--method", "mtt", "--ipc", "2", "--image-rate", "1", *RUN, "--workdir", "noted")
-    assert main([*flags]) == 0
+    usual = [*RUN[:-1], "2"]  # the last says how often a state is saved
+    flags = ["--method", "mtt", "--ipc", "2", "--image-rate", "1", *usual, "--workdir", "noted"]
+    assert main(flags) == 0
     noted = json.loads(Path("noted/data.json").read_text())
     assert noted["experts"]["number"] == 3
     assert noted["experts"]["training"]["epochs"] == 4
-    found = experts.Experts(PLACE)
-    found.about["number"] = 9  # as if some had been added
-    chex.assert_trees_all_equal(found.segments(0, 1, 2, 3, 2, 3), experts.Experts(PLACE).segments(0, 1, 2, 3, 2))
-    noted["experts"]["training"]["seed"] = 5
-    Path("noted/data.json").write_text(json.dumps(noted))
-    assert main(["--resume", "--workdir", "noted"]) == 2
-    assert "was begun with 3 experts that were trained otherwise" in capsys.readouterr().err
+
+    def losses(workdir):
+        return [json.loads(line)["loss"] for line in Path(workdir, "metrics.jsonl").read_text().splitlines()]
+
+    note = json.loads((PLACE / "experts.json").read_text())
+    (PLACE / "experts.json").write_text(json.dumps({**note, "number": 1}))
+    assert main([*flags[:-1], "of_one"]) == 0
+    shutil.copytree("of_one", "stopped")
+    shutil.rmtree("stopped/checkpoints/4")
+    Path("stopped/result.json").unlink()
+    (PLACE / "experts.json").write_text(json.dumps(note))  # two are added
+    assert main(["--resume", "--workdir", "stopped"]) == 0
+    assert losses("stopped") == losses("of_one") != losses("noted")
+    for damage in ({"training": {}}, {"number": 4}, {"number": "x"}, None):
+        wrong = damage and {**noted["experts"], **damage}
+        Path("noted/data.json").write_text(json.dumps({**noted, "experts": wrong}))
+        assert main(["--resume", "--workdir", "noted"]) == 2
+        assert "are not those that this run was begun with" in capsys.readouterr().err
 
 
 def test_what_is_read_ahead_is_what_is_asked_for():

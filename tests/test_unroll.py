@@ -1,6 +1,7 @@
 """Unrolled training equals its steps written out, its gradients equal theirs, and its memory grows with the root of the steps."""
 
 import functools
+from types import SimpleNamespace
 
 import chex
 import jax
@@ -11,7 +12,7 @@ import pytest
 from helpers import dense_net, small_data
 
 import dcjax as dc
-from dcjax import backend, minibatches, training
+from dcjax import backend, minibatches, scans, sharding, training
 from dcjax.gradients import image_count
 from dcjax.scans import in_segments, segment_length
 
@@ -134,6 +135,22 @@ def test_segments_make_up_the_steps(steps, memory):
     assert total == expected
     assert memory > 1 or steps // length + length <= 3.5 * max(steps, 1) ** 0.5
     assert memory == 1 or length == max(steps, 1)
+
+
+@pytest.mark.parametrize(("devices", "is_all"), [(1, True), (2, True), (4, False)])
+def test_cores_share_the_memory_that_states_are_kept_in(devices, is_all, monkeypatch):
+    steps, state, lengths = 10, 1000, []
+    enough_for_two = SimpleNamespace(total=8 * 2 * 2 * steps * state)
+    monkeypatch.setattr(scans.psutil, "virtual_memory", lambda: enough_for_two)
+
+    def seen(shared, rows):
+        lengths.append(segment_length(steps, state))
+        return rows
+
+    with sharding.across(devices):
+        seen((), None)
+        jax.eval_shape(sharding.over_devices(seen), (), jnp.zeros(4))  # each core keeps its own
+    assert [length == steps for length in lengths] == [is_all, is_all]
 
 
 def test_memory_grows_with_the_root_of_the_steps():

@@ -11,6 +11,8 @@ from dcjax.sharding import replicate
 from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
 from experiments.parts.values import Count, flag
 
+_NOTED = "experts"  # the name under which a run notes them
+
 
 @dataclasses.dataclass(frozen=True)
 class Expert(TrajectoryPart):
@@ -34,16 +36,7 @@ class Expert(TrajectoryPart):
         return dc.expert()
 
     def taken(self, settings: Any) -> dict[str, Any]:
-        about = Experts(self._place(settings.dataset)).about
-        return {"experts": {"number": about["number"], "training": about.get("training")}}
-
-    def check_taken(self, before: dict[str, Any], now: dict[str, Any]) -> None:
-        old, new = before.get("experts"), now["experts"]
-        if old and (old["training"] != new["training"] or old["number"] > new["number"]):
-            raise InputError(
-                f"This run was begun with {old['number']} experts that were trained otherwise than those that are there now, or are no longer "
-                "there: resume it with the earlier ones."
-            )
+        return {_NOTED: _noted(Experts(self._place(settings.dataset)))}
 
     def _place(self, dataset: str) -> Path:
         return Path(self.experts or default_place(dataset)).expanduser()
@@ -51,13 +44,29 @@ class Expert(TrajectoryPart):
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
         experts = opened(self._place(context.made_on["dataset"]), context.made_on, context.passed)
         experts.check(self.max_start, self.span)
-        number = context.taken.get("experts", experts.about)["number"]  # whatever was added since
+        number = _number(context.taken.get(_NOTED, _noted(experts)), experts)
         read = ahead(lambda t: experts.segments(context.seed, t, context.matches, self.max_start, self.span, number))
 
         def supply(source, t):
             return dc.with_segments(source, *replicate(read(t)))
 
         return supply
+
+
+def _noted(experts):
+    return {"number": experts.about["number"], "training": experts.about.get("training")}
+
+
+def _number(before, experts):
+    """Gives the number of experts that a run began with, whatever was added since; they must still be those that are there."""
+    now = _noted(experts)
+    number = before.get("number") if isinstance(before, dict) else None
+    if type(number) is not int or not 0 < number <= now["number"] or before.get("training") != now["training"]:
+        raise InputError(
+            f"The experts in {experts.directory} are not those that this run was begun with, which its data.json notes: resume it with the "
+            "earlier ones."
+        )
+    return number
 
 
 def default_place(dataset: str) -> str:

@@ -92,11 +92,11 @@ class TrajectoryPart(Part):
         return 0
 
     def taken(self, settings: Any) -> dict[str, Any]:
-        """Says what a run takes from elsewhere that may change while it is stopped, by name; a run notes it when it begins."""
-        return {}
+        """Says what a run takes from elsewhere that may change while it is stopped, by name.
 
-    def check_taken(self, before: dict[str, Any], now: dict[str, Any]) -> None:
-        """Refuses to go on with what is another thing now than what the run noted."""
+        A run notes it when it begins, and `source` sees the note as `context.taken`.
+        """
+        return {}
 
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
         """Gives a function that wraps the source of real images in one that draws all that the trajectory needs.

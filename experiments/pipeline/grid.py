@@ -68,16 +68,18 @@ def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
 
 def _fill(run, place, cells, facts):
     began = time.perf_counter()
-    failed = {}
-    made = [_finish(run, cell, failed) for cell in cells]
-    cells = [cell for cell in cells if id(cell) not in failed]
+    outcomes = [_finish(run, cell.arguments) for cell in cells]
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    cells = [cell for cell, outcome in zip(cells, outcomes) if not outcome.failure]
+    if not cells:
+        raise Diverged(failures[0])
     results = [_result(cell.arguments) for cell in cells]
-    if not results:
-        raise Diverged(next(iter(failed.values())))
     result = {
         **facts,
         "rows": _rows([*zip(cells, results)]),
-        **({"seconds": round(time.perf_counter() - began, 1)} if all(made) else {}),  # a part of the time says nothing
+        **(
+            {"seconds": round(time.perf_counter() - began, 1)} if all(outcome.is_whole for outcome in outcomes) else {}
+        ),  # a part of the time says nothing
         **environment(),
         "hardware": "; ".join(dict.fromkeys(result["hardware"] for result in results)),
     }
@@ -85,7 +87,7 @@ def _fill(run, place, cells, facts):
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
     write_text(place / "comparison.md", table)
     print(table)
-    for sentence in failed.values():
+    for sentence in failures:
         show.say(f"Not in the table: {sentence}")
     return result["rows"]
 
@@ -115,15 +117,18 @@ def _check_place(settings):
         raise InputError(f"{settings.workdir} holds a run with other settings: give another --workdir.")
 
 
-def _finish(run, cell, failed):
-    """Runs a cell that is not finished, from where it was stopped, and tells whether it ran from its beginning.
+class Outcome(NamedTuple):
+    """Says how a cell ended: whether it ran from its beginning, and why it has no result, if it diverged."""
 
-    One that diverges is noted in `failed`, by its identity with the reason, so that the others are made all the same.
-    """
-    arguments = cell.arguments
+    is_whole: bool
+    failure: str = ""
+
+
+def _finish(run, arguments):
+    """Runs a cell that is not finished, from where it was stopped. One that diverges leaves the others to be made."""
     place = Path(parse(arguments).workdir)
     if (place / "result.json").is_file() and _result(arguments).get("complete"):
-        return False
+        return Outcome(is_whole=False)
     is_begun = (place / "config.json").is_file()
     try:
         run([*arguments, *(["--resume"] if is_begun else [])])
@@ -131,9 +136,8 @@ def _finish(run, cell, failed):
         stopped.advice = "What was done is kept: give the same command again."
         raise
     except Diverged as diverged:
-        failed[id(cell)] = f"{place}. {diverged}"
-        show.say(f"{place} is left out. {diverged}")
-    return not is_begun
+        return Outcome(not is_begun, f"{place}. {diverged}")
+    return Outcome(not is_begun)
 
 
 def _result(arguments):

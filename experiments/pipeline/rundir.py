@@ -138,8 +138,6 @@ def open_run(run: RunDirectory, settings: Settings, data: Dataset) -> None:
                 f"This run was started on other training data ({before.get('training_images')} images then, "
                 f"{seen['training_images']} now, or other contents): resume it with the earlier data."
             )
-        if trajectory:
-            trajectory.check_taken(before, taken)
         return
     if not settings.resume:
         run.write_json("config.json", saved.dump(settings))
