@@ -46,6 +46,7 @@ from dcjax import parameterizations as parameterizations
 from dcjax import ranking as ranking
 from dcjax import rates as rates
 from dcjax import scans as scans
+from dcjax import settling as settling
 from dcjax import sharding as sharding
 from dcjax import unroll as unroll
 from dcjax.adversary import with_adversary as with_adversary

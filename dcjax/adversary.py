@@ -106,9 +106,10 @@ def with_adversary(
 
 
 def _features(net: Network, critic: Params, pair: tuple[Batch, Batch]) -> tuple[Array, Array]:
-    """Computes what the adversary sees of both views, the images divided among the devices."""
+    """Computes what the adversary sees of both views, the images divided among the devices where they may be."""
     both = jnp.concatenate([batch.image for batch in pair])
-    return tuple(jnp.split(over_devices(net.features)(critic, both), 2))
+    features = over_devices(net.features) if net.per_image else net.features
+    return tuple(jnp.split(features(critic, both), 2))
 
 
 def _without(point: Point) -> Point:

@@ -25,7 +25,9 @@ Metrics = dict[str, Array]
 Augmentation = Callable[[Key], Callable[[Array], Array]]  # one draw, then a deterministic image -> image
 Mixing = Callable[[Key], Callable[["Batch"], "Batch"]]  # one draw, then a deterministic flat batch -> batch
 Distance = Callable[[Params, Params], Array]  # two trees of one structure -> a scalar
-Loss = Callable[[Params, "Batch"], Array]
+Loss = Callable[
+    [Params, "Batch"], Array
+]  # a mean over images; with an attribute `per_image` that is False, of whole batches alone
 
 
 class Batch(NamedTuple):
@@ -61,13 +63,31 @@ def _no_classify(params, features):
     )
 
 
+def _nothing_to_settle(params, image, momentum=1.0):
+    del image, momentum
+    return params
+
+
 class Network(NamedTuple):
-    """Holds a classifier as pure functions, of which `apply` is `classify` of `features`; `dcjax.network` makes one of a Flax module."""
+    """Holds a classifier as pure functions, of which `apply` is `classify` of `features`; `dcjax.network` makes one of a Flax module.
+
+    Most treat every image by itself. One with batch norm does so only with weights that are settled: with others, what it makes of an
+    image depends on its batch, of which a third argument of `apply` says which rows are not padding, [B].
+    """
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Array], Array]  # [B, H, W, C] -> logits [B, K]
     features: Callable[[Params, Array], Array]  # [B, H, W, C] -> [B, D], what the classifier sees
     classify: Callable[[Params, Array], Array] = _no_classify  # [B, D] -> logits [B, K]; an adversary alone needs it
+    per_image: bool = True  # a batch may be split and padded
+    # (weights, images [B, H, W, C], momentum) -> weights with frozen statistics: of these images all the way from those of a network that
+    # has seen nothing, or only as far as the momentum says
+    settle: Callable[..., Params] = _nothing_to_settle
+
+    @property
+    def settled(self) -> "Network":
+        """Gives the same network for settled weights, with which it treats every image by itself."""
+        return self._replace(per_image=True)
 
 
 class Parameterization(NamedTuple):

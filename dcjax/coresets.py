@@ -23,6 +23,7 @@ from jax import lax
 from dcjax.base import Array, InputError, Key, Network, Params
 from dcjax.data import Split
 from dcjax.normalisation import normalised_bytes
+from dcjax.settling import on_training_set
 from dcjax.training import batch_gradient, cross_entropy, map_images, pad_to, shuffled
 
 Selection = Callable[[np.ndarray, int], np.ndarray]  # (what is known of one class [N, ...], count) -> indices [count]
@@ -96,7 +97,9 @@ def k_means(seed: int) -> Selection:
 
 
 def features(net: Network, params: Params, split: Split) -> Array:
-    """Computes what the classifier sees of every image of a split, [T, D]."""
+    """Computes what the classifier sees of every image of a split, [T, D]; a network with batch norm is settled on the split first."""
+    if not net.per_image:
+        params = on_training_set(jax.random.key(0), net, params, split.batch(), batch_size=256)
 
     def of_some(shared, image):
         params, normalisation = shared
@@ -136,7 +139,7 @@ def study(net: Network, optimizer: optax.GradientTransformation, *, batch_size: 
 
     def step(memory, inputs):
         batch, indices = inputs
-        predicted = map_images(lambda params, image: net.apply(params, image).argmax(-1), memory.params, batch.image)
+        predicted = _predicted(net, memory.params, batch)
         correct = predicted == batch.label.argmax(-1)
         forgotten = memory.correct[indices] & ~correct
         updates, opt_state = optimizer.update(
@@ -161,6 +164,12 @@ def study(net: Network, optimizer: optax.GradientTransformation, *, batch_size: 
         return lax.scan(body, memory, order)[0]
 
     return Study(init, epoch)
+
+
+def _predicted(net, params, batch):
+    if not net.per_image:
+        return net.apply(params, batch.image, batch.label.any(-1)).argmax(-1)
+    return map_images(lambda params, image: net.apply(params, image).argmax(-1), params, batch.image)
 
 
 def forgetting_events(memory: Memory) -> Array:

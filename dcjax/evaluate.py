@@ -14,6 +14,7 @@ from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
 from dcjax.normalisation import normalised_bytes
 from dcjax.recipes import Recipe, dc_recipe
+from dcjax.settling import on_training_set
 from dcjax.sharding import device_count
 from dcjax.training import cross_entropy, flatten, map_images
 
@@ -81,13 +82,14 @@ def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: H
         hyper: what was learned beside the images, for a recipe `at_learned_rate`.
 
     Returns:
-        The trained weights.
+        The trained weights, settled where the network has batch norm: on the training set, as its mini-batches are augmented.
     """
-    init_key, *phase_keys = jax.random.split(key, 1 + len(recipe.phases))
+    init_key, *phase_keys, settle_key = jax.random.split(key, 2 + len(recipe.phases))
     params, rate = recipe.begin(net, init_key), recipe.rate(hyper)
     for phase_key, phase in zip(phase_keys, recipe.phases):
         params = phase.train(phase_key, cross_entropy(net), params, batch, recipe, rate)
-    return params
+    how = {"batch_size": recipe.batch_size, "augment": recipe.augment}
+    return on_training_set(settle_key, net, params, batch, **how)
 
 
 class _Student(NamedTuple):
@@ -124,7 +126,7 @@ def _scores(student, shared, *rows):
 
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:
-    """Computes the share of a split's images that the network classifies correctly."""
+    """Computes the share of a split's images that the network, settled if it has batch norm, classifies correctly."""
 
     def predict(shared, image):
         params, normalisation = shared

@@ -1,7 +1,8 @@
 """Computes gradients of a mean loss over a flat batch, divided among devices and into micro-batches, and differentiates them again.
 
 The sum of the images' losses splits into any parts, and so do its derivatives of every order. A part is finished before the next
-begins: the activations of one micro-batch are all that a gradient, or the derivative of a gradient, keeps in memory.
+begins: the activations of one micro-batch are all that a gradient, or the derivative of a gradient, keeps in memory. Where an image's
+loss depends on its batch, as under batch norm, the loss says so (`per_image`), and its batches are left whole.
 """
 
 import functools
@@ -33,10 +34,9 @@ def image_count(batch: Batch) -> Array:
 def batch_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
     """Computes the gradient in `params` of a mean `loss` over a flat batch, divided among the cores of a CPU and into micro-batches.
 
-    The gradient is exact up to rounding for networks that treat every image by itself (no batch norm), and is differentiable in
-    `params` and in the batch.
+    The gradient is exact up to rounding, and is differentiable in `params` and in the batch.
     """
-    return _gradient(loss, device_count() if current().shares_memory else 1, params, batch)
+    return _gradient(loss, _parts(loss, device_count() if current().shares_memory else 1), params, batch)
 
 
 def divided_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
@@ -44,7 +44,12 @@ def divided_gradient(loss: Loss, params: Params, batch: Batch) -> Params:
 
     Chips send each other a gradient for it at every step. That pays where the step is long: of hundreds of images, or differentiated.
     """
-    return _gradient(loss, device_count(), params, batch)
+    return _gradient(loss, _parts(loss, device_count()), params, batch)
+
+
+def _parts(loss, devices):
+    """Gives the number of devices that batches of a loss are divided among; 0 where a batch is to be left whole."""
+    return devices if getattr(loss, "per_image", True) else 0
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -59,7 +64,7 @@ def _batch_loss(loss, params, batch):
     def part(params, part):
         return jax.value_and_grad(loss)(params, part)
 
-    return _mean(part, device_count(), params, batch)
+    return _mean(part, _parts(loss, device_count()), params, batch)
 
 
 def _batch_loss_backward(loss, gradient, cotangent):
@@ -117,8 +122,11 @@ def _times(factor, tree):
 def _over_parts(function, devices, shared, batch):
     """Adds up the first result of `function(shared, part)` over all parts, and joins the rows of the second: [B, ...].
 
-    A part is a micro-batch on one of the devices; the function gives `(tree to sum, tree of rows)`.
+    A part is a micro-batch on one of the devices, or the whole batch where there are 0; the function gives
+    `(tree to sum, tree of rows)`.
     """
+    if not devices:
+        return function(shared, batch)
     size = batch.image.shape[0]
     padded = pad_to(batch, -(-size // devices) * devices)
     on_one_device = functools.partial(_in_micro_batches, function)

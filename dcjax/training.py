@@ -1,5 +1,6 @@
 """Trains one network and computes what it makes of a batch, for objectives, trajectories, coresets and evaluation alike."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -22,14 +23,23 @@ from dcjax.sharding import over_devices, whole
 from dcjax.unroll import unroll as unroll
 
 
-def cross_entropy(net: Network) -> Loss:
-    """Makes the loss that is the mean cross-entropy of a batch; rows whose label is all zeros are padding and count nothing."""
+@dataclasses.dataclass(frozen=True)
+class _CrossEntropy:
+    net: Network
 
-    def loss(params, batch):
-        log_probability = jax.nn.log_softmax(net.apply(params, batch.image))
+    @property
+    def per_image(self) -> bool:
+        return self.net.per_image
+
+    def __call__(self, params: Params, batch: Batch) -> Array:
+        present = () if self.per_image else (batch.label.any(-1),)
+        log_probability = jax.nn.log_softmax(self.net.apply(params, batch.image, *present))
         return -(batch.label * log_probability).sum() / image_count(batch)  # of padding alone: 0
 
-    return loss
+
+def cross_entropy(net: Network) -> Loss:
+    """Makes the loss that is the mean cross-entropy of a batch; rows whose label is all zeros are padding and count nothing."""
+    return _CrossEntropy(net)
 
 
 def flatten(batch: Batch) -> Batch:

@@ -26,6 +26,11 @@ def golden_params(arrays: dict[str, np.ndarray], prefix: str = "") -> dict:
     }
 
 
+def golden_statistics(arrays: dict[str, np.ndarray], prefix: str = "") -> dict:
+    """A ConvNet's statistics of batch norm from names such as `norm0_mean`."""
+    return {f"norm{i}": {leaf: arrays[f"{prefix}norm{i}_{leaf}"] for leaf in ("mean", "var")} for i in range(3)}
+
+
 def small_data(num_classes: int = 3, size: int = 8, channels: int = 1) -> dc.data.Dataset:
     """Separable classes of unequal size: bright bars at a height of their own, in noise."""
     generator = np.random.default_rng(0)

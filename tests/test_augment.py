@@ -248,8 +248,8 @@ def test_chain_applies_all_in_order_with_draws_of_their_own():
 
 @pytest.mark.parametrize(
     "augmentation",
-    [augment.dc_digits(), augment.dsa(), augment.dc_noise(0.1)],
-    ids=["dc_digits", "dsa", "dc_noise"],
+    [augment.dc_digits(), augment.dc_crop_noise(), augment.dsa(), augment.dc_noise(0.1)],
+    ids=["dc_digits", "dc_crop_noise", "dsa", "dc_noise"],
 )
 def test_one_draw_is_a_deterministic_function_and_independent_draws_differ(augmentation):
     batch = jnp.stack([IMAGE] * 8)

@@ -39,9 +39,11 @@ BAD = {
     "near method": ("--method herdng", "whole. Did you mean herding?"),
     "unknown network": ("--network convnt", "There is no network 'convnt': choose convnet, mlp"),
     "unknown trajectory": ("--trajectory fresch", "choose fresh, on_synthetic, on_real, expert. Did you mean fresh?"),
-    "unknown norm": ("--norm batch", "'batch'"),
+    "unknown norm": ("--norm spectral", "'spectral'"),
     "not a number": ("--ipc many", "--ipc must be a whole number, not 'many'"),
     "not a number for tyro": ("--seed many", "--seed"),
+    "settled for nothing": ("--settle-images 8", "--settle-images changes nothing with a network without batch norm"),
+    "settled on nothing": ("--norm batch --settle-images 0", "--settle-images must be at least 1, not 0"),
     "no images": ("--ipc 0", "--ipc is the number of images per class and at least 1, not 0"),
     "more images than there are": ("--ipc 500", "--ipc 500 asks for more images than there are: class"),
     "more real images than there are": ("--ipc 500 --start real", "--ipc 500 asks for more images"),
@@ -230,6 +232,8 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
     assert re.findall(r"^  (\w+): .*\.$", methods, re.MULTILINE) == [*METHODS]
     assert [line.strip() for line in others.splitlines()] == [
         "--network convnet: --width --depth --norm --activation --pooling",
+        "--network vgg11: --norm",
+        "--network resnet18: --norm --downsampling",
         "--parameterization bounded_formation: --bound",
         "--parameterization addressable_memory: --bases --recalls --downsample --address-decay",
         "--parameterization hallucinated: --hallucinators --base-images --base-channels --kernel-size --diversity",

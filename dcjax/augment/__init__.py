@@ -5,7 +5,7 @@ the same idea for what needs more than one image: `key -> (batch -> batch)`.
 
     combinators    identity  independent  one_of  chain
     DSA            dsa  dsa_digits, made of color (brightness saturation contrast)  crop  cutout  flip  scale  rotate
-    DC             dc_digits, made of dc_crop  dc_scale  dc_rotate; and dc_noise
+    DC             dc_digits  dc_crop_noise, made of dc_crop  dc_scale  dc_rotate  dc_noise
     IDC            idc  idc_digits  idc_digits_cutout  color_crop  color_crop_cutout, made of DSA's
     mixing         no_mixing  mixup  cutmix
 """
@@ -15,6 +15,7 @@ from dcjax.augment._combinators import identity as identity
 from dcjax.augment._combinators import independent as independent
 from dcjax.augment._combinators import one_of as one_of
 from dcjax.augment._dc import dc_crop as dc_crop
+from dcjax.augment._dc import dc_crop_noise as dc_crop_noise
 from dcjax.augment._dc import dc_digits as dc_digits
 from dcjax.augment._dc import dc_noise as dc_noise
 from dcjax.augment._dc import dc_rotate as dc_rotate

@@ -1,16 +1,24 @@
 """Makes the networks that data are condensed on and for.
 
 They are initialised as PyTorch initialises them, so that the papers' learning rates mean what they meant, and they keep no
-mutable state: normalisation is per image (instance, group, layer) or absent. Each is a Linen module with `__call__` (logits)
-and `features` (what its linear classifier sees); `network` closes one over an image shape.
+mutable state: normalisation is per image (instance, group, layer), over the batch, or absent. Each is a Linen module with `__call__`
+(logits) and `features` (what its linear classifier sees); `network` closes one over an image shape.
+
+A network with batch norm normalises by the statistics of the batch it is given, as networks in training do, until `settle` has frozen
+them: from then on it treats every image by itself.
 """
 
 import dataclasses
+import functools
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from dcjax.base import Array, InputError, Key, Network, Params
+from dcjax.networks.batch_norm import STATISTICS, among
+from dcjax.networks.batch_norm import Settled as Settled
+from dcjax.networks.batch_norm import weights as weights
 from dcjax.networks.classic import MLP as MLP
 from dcjax.networks.classic import AlexNet as AlexNet
 from dcjax.networks.classic import LeNet as LeNet
@@ -33,7 +41,10 @@ def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
 
     Equal modules make equal networks: `jax.jit` compiles a function that takes one as a static argument once for all of them.
     """
-    return Network(_Initialiser(module, tuple(image_shape)), _Logits(module), _Features(module), _Classify(module))
+    init = _Initialiser(module, tuple(image_shape))
+    if not _keeps_statistics(init):
+        return Network(init, _Logits(module), _Features(module), _Classify(module))
+    return Network(init, _Logits(module), _Features(module), _Classify(module), per_image=False, settle=_Settle(module))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +53,30 @@ class _Initialiser:
     image_shape: tuple[int, int, int]
 
     def __call__(self, key: Key) -> Params:
-        return self.module.init(key, jnp.zeros((1, *self.image_shape)))["params"]
+        return self.variables(key)["params"]
+
+    def variables(self, key: Key) -> dict:
+        return self.module.init(key, jnp.zeros((1, *self.image_shape)))
+
+
+@functools.cache
+def _keeps_statistics(init: _Initialiser) -> bool:
+    return STATISTICS in jax.eval_shape(init.variables, jax.random.key(0))
+
+
+def _variables(params: Params) -> dict:
+    if isinstance(params, Settled):
+        return {"params": params.params, STATISTICS: params.statistics}
+    return {"params": params}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Logits:
     module: nn.Module
 
-    def __call__(self, params: Params, image: Array) -> Array:
-        return self.module.apply({"params": params}, image)
+    def __call__(self, params: Params, image: Array, present: Array | None = None) -> Array:
+        with among(present):
+            return self.module.apply(_variables(params), image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +84,21 @@ class _Features:
     module: nn.Module
 
     def __call__(self, params: Params, image: Array) -> Array:
-        return self.module.apply({"params": params}, image, method="features")
+        return self.module.apply(_variables(params), image, method="features")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settle:
+    module: nn.Module
+
+    def __call__(self, params: Params, image: Array, momentum: float = 1.0) -> Settled:
+        params = weights(params)
+        found = self.module.apply({"params": params}, image, mutable=[STATISTICS])[1][STATISTICS]
+        start = {"mean": 0.0, "var": 1.0}  # of a network that has seen nothing
+        moved = jax.tree_util.tree_map_with_path(
+            lambda path, x: momentum * x + (1 - momentum) * start[path[-1].key], found
+        )
+        return Settled(params, moved)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,4 +110,4 @@ class _Classify:
             raise InputError(
                 f"{type(self.module).__name__} does not say how it classifies features, as an adversary needs it: give it a method `classify`."
             )
-        return self.module.apply({"params": params}, features, method="classify")
+        return self.module.apply(_variables(params), features, method="classify")

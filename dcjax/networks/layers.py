@@ -1,4 +1,4 @@
-"""Defines what networks are made of: layers as PyTorch initialises them, norms of single images, and a linear classifier."""
+"""Defines what networks are made of: layers as PyTorch initialises them, norms, and a linear classifier."""
 
 import math
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from dcjax.base import Array, InputError
 from dcjax.convolution import convolve
 from dcjax.group_norm import group_norm
+from dcjax.networks.batch_norm import BatchNorm
 
 
 def torch_uniform(fan_in: int) -> Callable:
@@ -120,6 +121,7 @@ NORMS: dict[str, Callable[[int, str], Callable]] = {  # (channels, module name) 
     "instance": lambda channels, name: GroupNorm(channels, name=name),
     "group": lambda channels, name: GroupNorm(4, name=name),
     "layer": lambda channels, name: GroupNorm(1, name=name),
+    "batch": lambda channels, name: BatchNorm(name=name),
     "none": lambda channels, name: lambda x: x,
 }
 ACTIVATIONS = {

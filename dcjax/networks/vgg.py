@@ -1,4 +1,4 @@
-"""Makes VGG11 with a norm of single images."""
+"""Makes VGG11 for small images."""
 
 import dataclasses
 

@@ -1,5 +1,6 @@
 """Compares the two sets class by class: by gradients (DC, DSA, IDC) or by mean features (DM)."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -10,11 +11,18 @@ from dcjax.augment import identity
 from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective, Params, check_grouped
 from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
+from dcjax.settling import Settling, on_real
 from dcjax.training import batch_gradient, cross_entropy, map_images
+
+_SETTLE = on_real()
 
 
 def gradient_matching(
-    net: Network, *, distance: Distance = filterwise_cosine, augment: Augmentation = identity
+    net: Network,
+    *,
+    distance: Distance = filterwise_cosine,
+    augment: Augmentation = identity,
+    settle: Settling = _SETTLE,
 ) -> Objective:
     """Compares, class by class, how the two sets pull a network at one point in weight space (DC's objective).
 
@@ -27,19 +35,20 @@ def gradient_matching(
         net: the network whose gradients are compared.
         distance: `(gradient of syn, gradient of real) -> scalar`; the paper's by default.
         augment: the augmentation; one draw per class is applied to every image of both sets (siamese, DSA's).
+        settle: freezes the statistics of a network with batch norm, on the real images of the step as they are without augmentation.
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
     """
-    loss = cross_entropy(net)
+    loss = cross_entropy(net.settled)
 
     def class_loss(params, syn, real):
         return distance(jax.grad(loss)(params, syn), batch_gradient(loss, params, real))
 
-    return _class_by_class(class_loss, augment)
+    return _class_by_class(class_loss, augment, functools.partial(settle, net))
 
 
-def distribution_matching(net: Network, *, augment: Augmentation = identity) -> Objective:
+def distribution_matching(net: Network, *, augment: Augmentation = identity, settle: Settling = _SETTLE) -> Objective:
     """Compares, class by class, the two sets' means in the network's feature space (DM's objective).
 
         sum over classes k of  | mean features(params, syn_k) - mean features(params, real_k) |^2
@@ -49,6 +58,7 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity) -> 
     Args:
         net: its `features`, flattened, are compared; DM takes a network that was never trained (`fresh`).
         augment: the augmentation; one draw per class is applied to every image of both sets.
+        settle: freezes the statistics of a network with batch norm, as for `gradient_matching`.
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
@@ -58,11 +68,15 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity) -> 
         target = map_images(net.features, params, real.image).mean(0)
         return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
 
-    return _class_by_class(class_loss, augment)
+    return _class_by_class(class_loss, augment, functools.partial(settle, net))
 
 
-def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment: Augmentation) -> Objective:
-    """Makes an objective that is a sum of `class_loss(params, syn_k, real_k)`, both under one draw of `augment`."""
+def _class_by_class(
+    class_loss: Callable[[Params, Batch, Batch], Array],
+    augment: Augmentation,
+    settle: Callable[[Params, Batch], Params],
+) -> Objective:
+    """Makes an objective that is a sum of `class_loss(params, syn_k, real_k)` at settled weights, both under one draw of `augment`."""
 
     def of_class(syn, params, key, real):
         augmented = jax.vmap(augment(key))
@@ -74,7 +88,8 @@ def _class_by_class(class_loss: Callable[[Params, Batch, Batch], Array], augment
         del hyper
         check_grouped(syn, real)
         num_classes = syn.image.shape[0]
-        value = total(syn, *lax.stop_gradient((point.params, jax.random.split(key, num_classes), real)))
+        params = settle(point.params, real)
+        value = total(syn, *lax.stop_gradient((params, jax.random.split(key, num_classes), real)))
         return value, {"loss": value / num_classes}
 
     return Objective(init=lambda: (), loss=loss)

@@ -13,6 +13,7 @@ DISTANCES = {
 AUGMENTS = {
     "none": dc.augment.identity,
     "dc_digits": dc.augment.dc_digits(),
+    "dc_crop_noise": dc.augment.dc_crop_noise(),
     "dsa": dc.augment.dsa(),
     "dsa_digits": dc.augment.dsa_digits(),
     "idc": dc.augment.idc(),

@@ -22,4 +22,4 @@ class DistributionMatching(Matching):
             )
 
     def build(self, context: Context) -> dc.Objective:
-        return dc.distribution_matching(context.net, augment=AUGMENTS[self.augment])
+        return dc.distribution_matching(context.net, augment=AUGMENTS[self.augment], settle=self.settle)

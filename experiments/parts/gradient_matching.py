@@ -1,13 +1,14 @@
 """Holds the settings of gradient matching: DC's objective, and with an augmentation DSA's."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import jax
 
 import dcjax as dc
 from experiments.parts.choices import AUGMENTS, DISTANCES
 from experiments.parts.part import Context, ObjectivePart
+from experiments.parts.values import POSITIVE, Size, at_most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +17,19 @@ class Matching(ObjectivePart):
 
     augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "none"
     """Siamese augmentation: one draw for the condensed and the real images of a class; dsa_digits does not flip."""
+    settle_images: Size = 16
+    """Real images of each class whose statistics a network with batch norm is frozen at for a comparison."""
+    settle_momentum: Annotated[float, *POSITIVE, at_most(1)] = 0.1
+    """How far these statistics go from mean 0 and variance 1 to those of the images; 1 is all the way, 0.1 as published."""
+
+    def idle(self, settings: Any) -> dict[str, str]:
+        if settings.values().get("norm") == "batch":
+            return {}
+        return dict.fromkeys(("settle_images", "settle_momentum"), "a network without batch norm")
+
+    @property
+    def settle(self) -> dc.settling.Settling:
+        return dc.settling.on_real(self.settle_images, self.settle_momentum)
 
     @property
     def augmentation(self) -> str:
@@ -38,4 +52,5 @@ class GradientMatching(Matching):
             jax.eval_shape(distance, gradient, gradient)
         except dc.InputError as error:  # a network with nothing to compare
             raise dc.InputError(f"--distance {self.distance} does not go with the --network: {error}") from None
-        return dc.gradient_matching(context.net, distance=distance, augment=AUGMENTS[self.augment])
+        how = {"augment": AUGMENTS[self.augment], "settle": self.settle}
+        return dc.gradient_matching(context.net, distance=distance, **how)

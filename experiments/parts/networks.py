@@ -1,4 +1,4 @@
-"""Holds the architectures that images are condensed on and judged by; all but the ConvNet are as published and have no settings."""
+"""Holds the architectures that images are condensed on and judged by."""
 
 import dataclasses
 from typing import Literal
@@ -7,6 +7,8 @@ import dcjax as dc
 from dcjax.networks import Classifier
 from experiments.parts.part import Axis, Part
 from experiments.parts.values import MaybeSize, Size
+
+Norm = Literal["instance", "group", "layer", "batch", "none"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,7 @@ class ConvNet(Part):
     """Channels of every convolution."""
     depth: MaybeSize = None
     """Number of blocks; follows from the image size when not given."""
-    norm: Literal["instance", "group", "layer", "none"] = "instance"
+    norm: Norm = "instance"
     """Normalisation layer of every block."""
     activation: Literal["relu", "leaky_relu", "sigmoid", "swish"] = "relu"
     """Activation function of every block."""
@@ -51,16 +53,26 @@ class AlexNet(Part):
 
 @dataclasses.dataclass(frozen=True)
 class VGG11(Part):
-    """VGG11 with instance norm."""
+    """VGG11."""
 
-    build = staticmethod(dc.networks.VGG11)
+    norm: Norm = "instance"
+    """Normalisation layer behind every convolution; DC condenses with batch."""
+
+    def build(self, num_classes: int) -> Classifier:
+        return dc.networks.VGG11(num_classes, self.norm)
 
 
 @dataclasses.dataclass(frozen=True)
 class ResNet18(Part):
-    """ResNet18 with instance norm."""
+    """ResNet18."""
 
-    build = staticmethod(dc.networks.ResNet18)
+    norm: Norm = "instance"
+    """Normalisation layer behind every convolution; DC condenses with batch."""
+    downsampling: Literal["stride", "avg_pool"] = "stride"
+    """What halves the maps: strides, or average pooling instead, without a global one at the end, as DC condenses."""
+
+    def build(self, num_classes: int) -> Classifier:
+        return dc.networks.ResNet18(num_classes, self.norm, self.downsampling)
 
 
 NETWORKS = Axis(

@@ -18,7 +18,8 @@ class DCRecipe(Part):
     eval_epochs: Annotated[int, below(10**9), Mark.FREE] = 300
     """Epochs that every student is trained for."""
     eval_augment: Annotated[
-        Literal["none", "dc_digits", "dsa", "dsa_digits", "idc", "idc_digits", "idc_digits_cutout"], Mark.FREE
+        Literal["none", "dc_digits", "dc_crop_noise", "dsa", "dsa_digits", "idc", "idc_digits", "idc_digits_cutout"],
+        Mark.FREE,
     ] = "none"
     """Augmentation of the images that students are trained on."""
     eval_mix: Annotated[Literal["none", "cutmix"], Mark.FREE] = "none"
