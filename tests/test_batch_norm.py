@@ -21,7 +21,7 @@ from helpers import (
 )
 
 import dcjax as dc
-from dcjax import settling, sharding
+from dcjax import backend, settling, sharding
 from dcjax.gradients import batch_gradient
 from dcjax.networks import Settled
 from dcjax.parameterizations import class_labels
@@ -222,3 +222,43 @@ def test_matching_under_batch_norm_is_divided():
             return np.asarray(dc.iteration(condenser, steps=2)(jax.random.key(1), state, source, 0)[0].syn["image"])
 
     np.testing.assert_allclose(image(4), image(1), rtol=0, atol=1e-5)
+
+
+def resnet18_of_dc(num_classes):
+    return dc.networks.ResNet18(num_classes, norm="batch", downsampling="avg_pool")
+
+
+@pytest.mark.parametrize(("shape", "features"), [((32, 32, 3), 512 * 16), ((28, 28, 1), 512 * 9)], ids=str)
+def test_the_classifier_of_dc_s_resnet18_sees_the_last_maps_whole(shape, features):
+    with backend.answering_for("gpu"):
+        net = dc.network(resnet18_of_dc(10), shape)
+        params = jax.eval_shape(net.init, jax.random.key(0))
+        assert params["dense"]["kernel"].shape == (features, 10)
+        assert not net.per_image
+
+
+def test_dc_s_resnet18_equals_pytorch_s():
+    torch = pytest.importorskip("torch")
+    from test_networks import TorchLayers
+
+    class Layers(TorchLayers):
+        def norm(self, x, name, block=None):
+            layer = self._layer(name, block)
+            return self.functional.batch_norm(x, None, None, layer["scale"], layer["bias"], training=True)
+
+    net = dc.network(resnet18_of_dc(3), (16, 16, 1))
+    params = jax.tree.map(
+        lambda x: x + 0.1 * jnp.sin(jnp.arange(x.size).reshape(x.shape)), jax.jit(net.init)(jax.random.key(0))
+    )
+    image = np.random.default_rng(0).standard_normal((4, 16, 16, 1), np.float32)
+    layers, x = Layers(torch, params), torch.tensor(image).permute(0, 3, 1, 2)
+    half = functools.partial(torch.nn.functional.avg_pool2d, kernel_size=2)
+    x = layers.norm(layers.conv(x, "conv_stem", padding=1), "norm_stem").relu()
+    for i in range(8):
+        name, pool = f"block{i}", half if i in (2, 4, 6) else lambda x: x
+        out = pool(layers.norm(layers.conv(x, "conv0", 1, 1, name), "norm0", name).relu())
+        out = layers.norm(layers.conv(out, "conv1", 1, 1, name), "norm1", name)
+        if i in (2, 4, 6):
+            x = layers.norm(pool(layers.conv(x, "conv_shortcut", 0, 1, name)), "norm_shortcut", name)
+        x = (out + x).relu()
+    assert relative_error(jax.jit(net.apply)(params, image), layers.dense(layers.flat(x)).numpy()) < 1e-4
