@@ -10,6 +10,7 @@ COMMANDS = {
     "run": "condenses a dataset, or chooses real images, and says what they are worth",
     "evaluate": "tests condensed sets on other networks and under other recipes",
     "recall": "makes classifiers of some classes, or on mixed labels, from one addressable memory",
+    "architectures": "searches for the best network with a condensed set in place of the training set",
     "experts": "trains networks on the real images, whose training MTT, TESLA and HaBa match",
     "compare": "runs several methods and sets them side by side",
     "export": "writes a condensed set for other programs",

@@ -1,6 +1,7 @@
 """Tests condensed sets on networks and under recipes that they were not made for, beside random images and the whole data.
 
 python -m experiments.evaluate runs/dc-mnist-1 --networks convnet,mlp,lenet,alexnet,vgg11,resnet18
+python -m experiments.evaluate runs/dc-mnist-1 --networks convnet:norm=none,convnet:norm=layer,convnet:norm=group,convnet:depth=4,width=64
 python -m experiments.evaluate runs/a runs/b --recipes dc,dsa,idc --augmentation both
 python -m experiments.evaluate theirs.pt folder/of/pngs --dataset cifar10
 
@@ -11,31 +12,27 @@ set; a command that was stopped goes on when it is given again.
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import jax
-import numpy as np
 import tyro
 
 import dcjax as dc
 from dcjax import foreign, sharding
-from dcjax.files import read_npz
-from dcjax.normalisation import ZCA, restored
-from experiments.parts.networks import NETWORKS, ConvNet
+from experiments.parts.networks import ConvNet
 from experiments.parts.values import Count, MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
-from experiments.pipeline import lock, scores, show
+from experiments.pipeline import lock, scores, sets, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.memory import check_memory
 from experiments.pipeline.recipes import PAPERS, recipe
 from experiments.pipeline.rivals import Entry, Terms, Tests, finish, network
 from experiments.pipeline.stop import StopRequest
-from experiments.settings import saved
 from experiments.settings.flags import read
+from experiments.settings.networks import specifications, specified
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +41,8 @@ class Evaluation:
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Sets to test: run directories, .npz files, folders with a subfolder of images per class, or published .pt files."""
-    networks: tuple[Literal[(*NETWORKS.members,)], ...] = ("convnet",)
-    """Architectures to test on, separated by commas."""
+    networks: tuple[str, ...] = ("convnet",)
+    """Architectures to test on, separated by commas; settings of their own follow a colon: convnet:depth=4,norm=none,mlp."""
     recipes: tuple[Literal[("own", *PAPERS)], ...] = ("own",)
     """Recipes that students are trained by: the set's own, or DC's, DSA's or IDC's as published for the dataset."""
     augmentation: Literal["with", "without", "both"] = "with"
@@ -82,6 +79,8 @@ class Evaluation:
             if not getattr(self, name):
                 raise dc.InputError(f"{flag(name)} names nothing: give at least one.")
         check_ranges(self)
+        for text in specifications(self.networks):
+            specified(text)
 
 
 def main(argv: list[str]) -> int:
@@ -91,6 +90,7 @@ def main(argv: list[str]) -> int:
 
 def evaluate(argv: list[str]) -> None:
     wanted = read(Evaluation, argv)
+    wanted = dataclasses.replace(wanted, networks=specifications(wanted.networks))
     configure_jax()
     with StopRequest() as stop, sharding.across(wanted.devices), contextlib.ExitStack() as held:
         entries = _entries(wanted)  # before any is tested, so that a wrong one costs no time
@@ -113,20 +113,20 @@ def _terms(wanted):
 
 def _entries(wanted):
     """Reads every named set, and checks that it fits its data and the networks."""
-    load = functools.cache(lambda *source: _loaded(*source, wanted))
+    load = functools.cache(lambda source: _loaded(source, wanted))
     entries, places = [], set()
-    for path in map(_found, wanted.runs):
-        data, fingerprint = load(*_source(path, wanted), _whitened(path))
-        sets = foreign.read(path, data)
-        for i, condensed in enumerate(sets):
-            name, index = (str(path), "") if len(sets) == 1 else (f"{path} [{i}]", f"-{i}")
+    for path in map(sets.found, wanted.runs):
+        data, fingerprint = load(sets.source(path, wanted.dataset, wanted.data_dir, wanted.image_size))
+        read_sets = foreign.read(path, data)
+        for i, condensed in enumerate(read_sets):
+            name, index = (str(path), "") if len(read_sets) == 1 else (f"{path} [{i}]", f"-{i}")
             place = _place(path, index, wanted)
             if place in places:
                 raise dc.InputError(f"Several sets would be written to {place}: evaluate them one by one.")
             places.add(place)
             _check_recipes(name, condensed, data, wanted)
             width = wanted.width or _own_width(condensed)
-            seen = {"width": width, "dataset": data.name, "data": fingerprint, "set": _digest(condensed)}
+            seen = {"width": width, "dataset": data.name, "data": fingerprint, "set": sets.digest(condensed)}
             store = scores.opened(place, {**_settings(wanted), **seen})
             entries.append(Entry(name, condensed, data, fingerprint, width, store))
     return entries
@@ -140,52 +140,16 @@ def _check_recipes(name, condensed, data, wanted):
         raise dc.InputError(f"{name}: {error}") from None
 
 
-def _found(path):
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise dc.InputError(f"There is no {path}: give a run directory or the file of a condensed set.")
-    return path
-
-
-def _loaded(name, data_dir, size, whitened, wanted):
+def _loaded(source, wanted):
     """Loads the data with a digest of them, and checks that every network can take them."""
-    fit = whitened and (lambda pixels: restored(read_npz(whitened)))
-    data = dc.data.load(name, data_dir=data_dir, image_size=size, normalisation=fit).replicated()
+    data = source.load()
     for architecture in wanted.networks:
-        weights = jax.eval_shape(network(architecture, wanted.width or ConvNet.width, data).init, jax.random.key(0))
+        try:
+            weights = jax.eval_shape(network(architecture, wanted.width or ConvNet.width, data).init, jax.random.key(0))
+        except dc.InputError as error:
+            raise dc.InputError(f"{architecture}: {error}") from None
         check_memory(network=weights, gradient_of_the_network=weights)
-    tested = hashlib.sha256(np.asarray(data.test.image).tobytes()).hexdigest()
-    return data, data.fingerprint() + tested
-
-
-def _source(path, wanted):
-    """Gives the name, folder and image size of the data to test on: as the flags say, else as the set's run had them."""
-    config = (path if path.is_dir() else path.parent) / "config.json"
-    own = {"dataset": _dataset(path), "data_dir": None, "image_size": None}
-    if (path.is_dir() or path.name == "condensed.npz") and config.is_file():
-        settings = saved.load(config)
-        own = {name: getattr(settings, name) for name in own}
-    chosen = {name: getattr(wanted, name) or value for name, value in own.items()}
-    if not chosen["dataset"]:
-        raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
-    return tuple(chosen.values())
-
-
-def _dataset(path):
-    own = _own_set(path)
-    return own and dc.load_condensed(own).meta.get("dataset")
-
-
-def _whitened(path):
-    """Gives the file of a set learned from whitened images, so that test images are whitened alike; None for other sets."""
-    own = _own_set(path)
-    return own if own and isinstance(dc.load_condensed(own).normalisation, ZCA) else None
-
-
-def _own_set(path):
-    """Gives the file of a set that `experiments.run` wrote; None for sets made elsewhere."""
-    file = path / "condensed.npz" if path.is_dir() else path
-    return file if file.is_file() and file.suffix == ".npz" and "meta" in read_npz(file) else None
+    return data, sets.fingerprint(data)
 
 
 def _place(path, index, wanted):
@@ -205,16 +169,9 @@ def _settings(wanted):
 
 
 def _own_width(condensed):
-    return condensed.meta.get("recipe", {}).get("network", {}).get("width", ConvNet.width)
-
-
-def _digest(condensed):
-    """Digests the parameters that a set stores, if it does: normalised images differ in their last bits between machines."""
-    says = [condensed.meta[name] for name in ("ipc", "recipe", "decoder") if name in condensed.meta]
-    digest = hashlib.sha256(repr(says).encode())
-    for array in (*(condensed.compact.values() or condensed.batch), *condensed.hyper.values()):
-        digest.update(np.asarray(array).tobytes())
-    return digest.hexdigest()
+    """Gives the width of the ConvNet that a set was made with, else the usual one."""
+    made_with = condensed.meta.get("recipe", {}).get("network", {})
+    return made_with.get("width", ConvNet.width) if made_with.get("network", "convnet") == "convnet" else ConvNet.width
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import optax
 import dcjax as dc
 from dcjax import InputError, experts, sharding
 from dcjax.files import read_json
-from experiments.parts.choices import AUGMENTS
+from experiments.parts.choices import Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.expert import default_place
 from experiments.parts.values import MaybeCount, MaybeRate, Seed, Share, check_ranges, flag
 from experiments.pipeline import lock, schooling, show
@@ -56,6 +56,8 @@ class Schooled:
     """Images in each training step; 256 as published when not given, on digits 64."""
     augment: Literal["same", "none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "same"
     """Augmentation of the images; same takes that of MTT on this data set."""
+    dsa_strategy: Strategy = ()
+    """Operators that DSA's augmentation draws from; all when not given, but for dsa_digits, which does not flip."""
     stored: Literal["float32", "float16"] = "float32"
     """Precision of the weights on disk."""
     at_once: MaybeCount = None
@@ -87,6 +89,8 @@ def train(argv: list[str]) -> None:
     configure_jax()
     settings = _of_run(wanted.dataset, rest)
     wanted = dataclasses.replace(wanted, augment=settings.augment) if wanted.augment == "same" else wanted
+    for reason in idle_strategy("augment", "dsa_strategy", wanted.augment).values() if wanted.dsa_strategy else ():
+        raise InputError(f"--dsa-strategy changes nothing with {reason}: leave it out.")
     place = Path(wanted.place or default_place(wanted.dataset)).expanduser()
     with StopRequest() as stop, sharding.across(wanted.devices):
         data = load_data(settings, wanted.data_dir).replicated()
@@ -128,7 +132,7 @@ def _school(wanted, settings, data, at_once):
         wanted.epochs,
         optimizer,
         wanted.batch,
-        AUGMENTS[wanted.augment],
+        augmentation(strategic(wanted.augment, wanted.dsa_strategy)),
         at_once=at_once,
         stored=wanted.stored,
     )
@@ -136,8 +140,9 @@ def _school(wanted, settings, data, at_once):
 
 def _training(wanted, at_once):
     """Gives what experts of one directory have in common; their number may grow."""
-    names = ("epochs", "rate", "momentum", "decay", "batch", "augment", "stored", "seed")
-    return {name: getattr(wanted, name) for name in names} | {"at_once": at_once}
+    names = ("epochs", "rate", "momentum", "decay", "batch", "stored", "seed")
+    augment = strategic(wanted.augment, wanted.dsa_strategy)
+    return {name: getattr(wanted, name) for name in names} | {"augment": augment, "at_once": at_once}
 
 
 def _noted(place):

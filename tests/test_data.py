@@ -292,3 +292,28 @@ def test_a_damaged_tfds_dataset_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_tfds_builder", lambda *args: Damaged([(6, 6, 3)] * 6))
     message = load_error("anything", data_dir=str(tmp_path))
     assert "cannot be read (RuntimeError: truncated record): check its name or prepare it again" in message
+
+
+def test_held_out_images_are_a_share_of_every_class_and_no_others():
+    split = dc.data.load("digits").train
+    rest, held = split.hold_out(jax.random.key(0), 0.2)
+    assert held.counts == tuple(round(0.2 * count) for count in split.counts)
+    assert tuple(map(sum, zip(rest.counts, held.counts))) == split.counts
+    for k in range(10):
+        own = [part.only([k]).image for part in (rest, held)]
+        both = np.concatenate([np.asarray(image) for image in own]).reshape(-1, 64)
+        whole = np.asarray(split.only([k]).image).reshape(-1, 64)
+        np.testing.assert_array_equal(both[np.lexsort(both.T)], whole[np.lexsort(whole.T)])
+    again, other = (split.hold_out(jax.random.key(seed), 0.2)[1].image for seed in (0, 1))
+    assert (np.asarray(again) == np.asarray(held.image)).all()
+    assert (np.asarray(other) != np.asarray(held.image)).any()
+
+
+def test_every_class_keeps_and_gives_an_image():
+    image = np.arange(5, dtype=np.uint8).repeat(16).reshape(5, 4, 4)
+    data = dc.data.from_arrays((image, np.array([0, 0, 1, 1, 1])), (image[:2], np.array([0, 1])))
+    for share in (0.01, 0.99):
+        assert min(min(part.counts) for part in data.train.hold_out(jax.random.key(0), share)) >= 1
+    one = dc.data.from_arrays((image[:3], np.array([0, 1, 1])), (image[:2], np.array([0, 1])))
+    with pytest.raises(dc.InputError, match="the smallest class has one image"):
+        one.train.hold_out(jax.random.key(0), 0.5)

@@ -151,6 +151,13 @@ LAYERS = {
         *(bare(3, 256, 512), bare(3, 512, 512), bare(1, 256, 512), bare(3, 512, 512), bare(3, 512, 512)),
         dense(512, 10),
     ],
+    "ResNet10": lambda _, c: [
+        *(bare(3, c, 64), bare(3, 64, 64), bare(3, 64, 64)),
+        *(bare(3, 64, 128), bare(3, 128, 128), bare(1, 64, 128)),
+        *(bare(3, 128, 256), bare(3, 256, 256), bare(1, 128, 256)),
+        *(bare(3, 256, 512), bare(3, 512, 512), bare(1, 256, 512)),
+        dense(512, 10),
+    ],
 }
 PUBLISHED = [(28, 28, 1), (32, 32, 3)]
 TOTALS = {  # of images of these shapes
@@ -159,6 +166,7 @@ TOTALS = {  # of images of these shapes
     "AlexNet": (1865802, 1872202),
     "VGG11": (9229962, 9231114),
     "ResNet18": (11172810, 11173962),
+    "ResNet10": (4902090, 4903242),
 }
 FEATURES = {  # of images of 28, 32 and 64 pixels a side
     "MLP": (128, 128, 128),
@@ -166,6 +174,7 @@ FEATURES = {  # of images of 28, 32 and 64 pixels a side
     "AlexNet": (192 * 16, 192 * 16, 192 * 64),
     "VGG11": (512, 512, 512 * 4),
     "ResNet18": (512, 512, 512),
+    "ResNet10": (512, 512, 512),
 }
 SHAPES = [(28, 28, 1), (28, 28, 3), (32, 32, 1), (32, 32, 3), (64, 64, 3)]
 
@@ -197,7 +206,9 @@ def test_shapes_and_parameter_counts(name, shape):
 
 
 @pytest.mark.usefixtures("_xla_convolution")
-@pytest.mark.parametrize(("name", "least"), [("LeNet", 16), ("AlexNet", 8), ("VGG11", 32), ("ResNet18", 9)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("LeNet", 16), ("AlexNet", 8), ("VGG11", 32), ("ResNet18", 9), ("ResNet10", 9)]
+)
 def test_images_that_are_too_small_are_refused(name, least):
     jax.eval_shape(net_of(name, (least, least, 1)).init, jax.random.key(0))
     size = least - 1
@@ -322,16 +333,23 @@ def torch_vgg11(net, x):
     return net.dense(net.flat(x))
 
 
-def torch_resnet18(net, x):
-    x = net.norm(net.conv(x, "conv_stem", padding=1), "norm_stem").relu()
-    for i in range(8):
-        block, stride = f"block{i}", 2 if i in (2, 4, 6) else 1
-        out = net.norm(net.conv(x, "conv0", 1, stride, block), "norm0", block).relu()
-        out = net.norm(net.conv(out, "conv1", 1, 1, block), "norm1", block)
-        if stride == 2:
-            x = net.norm(net.conv(x, "conv_shortcut", 0, stride, block), "norm_shortcut", block)
-        x = (out + x).relu()
-    return net.dense(x.mean((2, 3)))
+def torch_resnet(blocks, pooled=False):
+    """A residual network with so many blocks in each of four stages; `pooled` puts average pooling in the place of strides."""
+
+    def logits(net, x):
+        x = net.norm(net.conv(x, "conv_stem", padding=1), "norm_stem").relu()
+        for i in range(4 * blocks):
+            block, shrinks = f"block{i}", i in (blocks, 2 * blocks, 3 * blocks)
+            stride = 2 if shrinks and not pooled else 1
+            pool = functools.partial(net.functional.avg_pool2d, kernel_size=2) if shrinks and pooled else lambda x: x
+            out = pool(net.norm(net.conv(x, "conv0", 1, stride, block), "norm0", block).relu())
+            out = net.norm(net.conv(out, "conv1", 1, 1, block), "norm1", block)
+            if shrinks:
+                x = net.norm(pool(net.conv(x, "conv_shortcut", 0, stride, block)), "norm_shortcut", block)
+            x = (out + x).relu()
+        return net.dense(x.mean((2, 3)))
+
+    return logits
 
 
 TORCH = {
@@ -339,7 +357,8 @@ TORCH = {
     "LeNet": torch_lenet,
     "AlexNet": torch_alexnet,
     "VGG11": torch_vgg11,
-    "ResNet18": torch_resnet18,
+    "ResNet18": torch_resnet(2),
+    "ResNet10": torch_resnet(1),
 }
 
 
@@ -351,7 +370,33 @@ def test_logits_equal_pytorch_s(built):
 
 
 @pytest.mark.usefixtures("_xla_convolution")
-@pytest.mark.parametrize("name", ["VGG11", "ResNet18"])
+def test_resnet10_with_average_pooling_is_idc_s():
+    torch = pytest.importorskip("torch")
+    net = dc.network(dc.networks.ResNet10(3, 8, downsampling="avg_pool"), (32, 32, 3))
+    params, image = random_params(net), np.random.default_rng(1).standard_normal((2, 32, 32, 3), np.float32)
+    logits = torch_resnet(1, pooled=True)(TorchLayers(torch, params), torch.tensor(image).permute(0, 3, 1, 2)).numpy()
+    assert relative_error(jax.jit(net.apply)(params, image), logits) < 1e-4
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+def test_kernels_of_resnet10_begin_as_idc_draws_them():
+    params = jax.jit(dc.network(dc.networks.ResNet10(3, 32), (32, 32, 3)).init)(jax.random.key(0))
+    for kernel in (params["block2"]["conv0"]["kernel"], params["block2"]["conv_shortcut"]["kernel"]):
+        window, _, _, channels = kernel.shape
+        assert np.std(kernel) == pytest.approx((2 / (window**2 * channels)) ** 0.5, rel=0.05)
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet10"])
+def test_pooling_residual_networks_leave_their_norms_more_than_a_pixel(name):
+    module = getattr(dc.networks, name)(3, downsampling="avg_pool")
+    jax.eval_shape(dc.network(module, (16, 16, 1)).init, jax.random.key(0))
+    with pytest.raises(dc.InputError, match=f"{name} needs images of 16x16 pixels or more"):
+        jax.eval_shape(dc.network(module, (15, 15, 1)).init, jax.random.key(0))
+
+
+@pytest.mark.usefixtures("_xla_convolution")
+@pytest.mark.parametrize("name", ["VGG11", "ResNet18", "ResNet10"])
 def test_the_norm_can_be_left_out(name):
     net = dc.network(getattr(dc.networks, name)(3, norm="none"), (32, 32, 3))
     leaves, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(net.init, jax.random.key(0)))

@@ -12,6 +12,7 @@ import pytest
 
 import dcjax as dc
 from experiments import methods
+from experiments.architectures import Wanted
 from experiments.compare import compare
 from experiments.evaluate import Evaluation
 from experiments.experts import Schooled
@@ -25,7 +26,14 @@ from experiments.settings.parse import parse
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-KINDS = {"evaluate": Evaluation, "export": Export, "report": Report, "recall": Recalled, "experts": Schooled}
+KINDS = {
+    "evaluate": Evaluation,
+    "architectures": Wanted,
+    "export": Export,
+    "report": Report,
+    "recall": Recalled,
+    "experts": Schooled,
+}
 PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
 
 

@@ -70,7 +70,7 @@ BAD = {
     "axis of a method that condenses": ("--method random --trajectory fresh", f"--trajectory belongs to {CONDENSING}"),
     "of another network": (
         "--network mlp --width 8",
-        "--width belongs to --network convnet: choose one of them, or leave it out with mlp.",
+        "--width belongs to --network convnet, resnet10: choose one of them, or leave it out with mlp.",
     ),
     "of other images": (
         "--factor 2",
@@ -234,6 +234,7 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
         "--network convnet: --width --depth --norm --activation --pooling",
         "--network vgg11: --norm",
         "--network resnet18: --norm --downsampling",
+        "--network resnet10: --width --norm --downsampling",
         "--parameterization bounded_formation: --bound",
         "--parameterization addressable_memory: --bases --recalls --downsample --address-decay",
         "--parameterization hallucinated: --hallucinators --base-images --base-channels --kernel-size --diversity",

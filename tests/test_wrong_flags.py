@@ -10,13 +10,14 @@ import pytest
 
 import dcjax as dc
 from dcjax import backend
-from experiments import compare, evaluate, export, run
+from experiments import architectures, compare, evaluate, export, run
 from experiments.pipeline import memory
 from experiments.pipeline.job import load_data, prepare
 from experiments.pipeline.machine import check_precision
 from experiments.settings.parse import default_workdir, parse
 
-MAIN = {"run": run.main, "evaluate": evaluate.main, "compare": compare.main, "export": export.main}
+COMMANDS = (run, evaluate, architectures, compare, export)
+MAIN = {command.__name__.rpartition(".")[2]: command.main for command in COMMANDS}
 WRONG = [  # (command line, what is said)
     ("run --num-students 100000000000000000000", "--num-students must be at most 1000000, not 1"),
     ("run --matches 1000000000000000000000", "--matches must be at most 1000000, not 1"),
@@ -60,12 +61,25 @@ WRONG = [  # (command line, what is said)
     ("run --width=", "--width must be a whole number, not ''."),
     ("run --eval-at 1 a", "--eval-at must be a whole number, not 'a'."),
     ("run --image-rate fast", "--image-rate must be a number, not 'fast'."),
-    ("run --norm instanc", "--norm must be one of instance, group, layer, none, not 'instanc'. Did you mean instance?"),
+    (
+        "run --norm instanc",
+        "--norm must be one of instance, group, layer, batch, none, not 'instanc'. Did you mean instance?",
+    ),
     ("run --resume yes", "--resume takes no value, but 'yes' follows it: leave that out."),
     ("run --zca maybe", "--zca takes no value, but 'maybe' follows it: leave that out."),
     ("run mnist", "'mnist' belongs to no flag: all flags are listed by --help."),
     ("run --dataset=", "The dataset has no name: choose digits, mnist"),
-    ("evaluate x --networks convnt", "--networks must be one of convnet, mlp"),
+    ("evaluate x --networks convnt", "There is no network 'convnt': choose convnet, mlp, "),
+    ("evaluate x --networks mlp,convnet:dept=3,norm=none", "names a setting 'dept', but it has width, depth, norm, "),
+    ("evaluate x --networks convnet:depth=two", "The network 'convnet:depth=two' needs a number for depth, not 'two'."),
+    ("evaluate x --networks convnet:depth=3,norm=bach", "cannot be: norm must be one of instance, group, layer, batch"),
+    ("evaluate x --networks mlp:width=3", "The network 'mlp:width=3' names a setting 'width', but it has none."),
+    ("architectures", "There is no condensed set to search with: give run directories or files."),
+    ("architectures nowhere", "There is no nowhere: give a run directory or the file of a condensed set."),
+    ("architectures x --norms bach", "--norms must be one of instance, group, layer, batch, none, not 'bach'."),
+    ("architectures x --depths 0", "--depths must be at least 1, not 0."),
+    ("architectures x --hold-out 1", "--hold-out must be above 0 and below 1, not 1.0."),
+    ("architectures x --proxies dc", "--proxies must be one of random, herding, k_center"),
     ("evaluate x --seed one", "--seed must be a whole number, not 'one'."),
     ("export x --format tiff", "--format must be one of npz, png, pt, not 'tiff'."),
     ("compare --seeds 1,x", "--seeds must be a whole number, not 'x'."),

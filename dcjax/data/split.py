@@ -87,6 +87,27 @@ class Split:
         rows = np.concatenate([np.arange(first[k], first[k + 1]) for k in classes])
         return self.replace(image=self.image[rows], counts=tuple(self.counts[k] for k in classes))
 
+    def hold_out(self, key: Key, share: float) -> tuple["Split", "Split"]:
+        """Takes a share of every class away, at random: gives (what remains, what was taken), neither without an image of any class.
+
+        Args:
+            key: chooses the images; consumed.
+            share: of each class, rounded, and at least one image.
+        """
+        if min(self.counts) < 2:
+            raise InputError("A share of every class cannot be held out: the smallest class has one image, give more.")
+        taken = [min(max(round(share * count), 1), count - 1) for count in self.counts]
+        orders = [
+            np.asarray(jax.random.permutation(k, n)) for k, n in zip(jax.random.split(key, len(taken)), self.counts)
+        ]
+        first = np.cumsum((0, *self.counts))
+        kept = np.concatenate([np.sort(order[n:]) + at for order, n, at in zip(orders, taken, first)])
+        held = np.concatenate([np.sort(order[:n]) + at for order, n, at in zip(orders, taken, first)])
+        rest = tuple(count - n for count, n in zip(self.counts, taken))
+        return self.replace(image=self.image[kept], counts=rest), self.replace(
+            image=self.image[held], counts=tuple(taken)
+        )
+
     def batch(self) -> Batch:
         """Gives all images as one flat batch [T, ...]."""
         return Batch(self.normalise(self.image), jnp.eye(self.num_classes)[self.label])

@@ -32,6 +32,7 @@ from dcjax.networks.layers import Conv as Conv
 from dcjax.networks.layers import Dense as Dense
 from dcjax.networks.layers import GroupNorm as GroupNorm
 from dcjax.networks.layers import torch_uniform as torch_uniform
+from dcjax.networks.resnet import ResNet10 as ResNet10
 from dcjax.networks.resnet import ResNet18 as ResNet18
 from dcjax.networks.vgg import VGG11 as VGG11
 

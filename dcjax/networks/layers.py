@@ -27,11 +27,12 @@ class Conv(nn.Module):
     padding: int = 1
     stride: int = 1
     use_bias: bool = True
+    kernel_init: Callable | None = None  # PyTorch's default when None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = torch_uniform(self.window**2 * x.shape[-1])
-        kernel = self.param("kernel", init, (self.window, self.window, x.shape[-1], self.features))
+        kernel = self.param("kernel", self.kernel_init or init, (self.window, self.window, x.shape[-1], self.features))
         x = convolve(x, kernel, self.padding, self.stride)
         return x + jnp.expand_dims(self.param("bias", init, (self.features,)), (0, 1, 2)) if self.use_bias else x
 

@@ -1,13 +1,15 @@
-"""Makes ResNet18 for small images."""
+"""Makes residual networks of basic blocks for small images."""
 
 import dataclasses
+from collections.abc import Callable
 
 import flax.linen as nn
 
 from dcjax.base import Array
 from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, require_size
 
-_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # channels, and the stride of the first of two blocks
+_STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # channels, in those of the stem, and the stride of the first block
+_HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 def ResNet18(num_classes: int, norm: str = "instance", downsampling: str = "stride") -> Classifier:
@@ -21,22 +23,44 @@ def ResNet18(num_classes: int, norm: str = "instance", downsampling: str = "stri
         norm: a key of `NORMS`.
         downsampling: "stride", or "avg_pool".
     """
-    return Classifier(num_classes, _ResNet18(norm, downsampling))
+    return Classifier(num_classes, _ResNet("ResNet18", 2, 64, norm, downsampling, sees_maps=downsampling != "stride"))
+
+
+def ResNet10(num_classes: int, width: int = 64, norm: str = "instance", downsampling: str = "stride") -> Classifier:
+    """Makes the 10-layer residual network that IDC tests on (arXiv:2205.14959), for images of up to 64 pixels: four basic blocks.
+
+    With "avg_pool" it is IDC's ResNetAP-10, whose classifier also sees the last maps averaged. Kernels start as He et al. (2015) draw
+    them, from a normal distribution by the fan-out, which all other networks here do not.
+
+    Args:
+        num_classes: K, the number of classes.
+        width: channels of the stem; 64, but on CIFAR IDC takes 32.
+        norm: a key of `NORMS`.
+        downsampling: "stride", or "avg_pool".
+    """
+    return Classifier(num_classes, _ResNet("ResNet10", 1, width, norm, downsampling, kernel_init=_HE))
 
 
 @dataclasses.dataclass(frozen=True)
-class _ResNet18:
+class _ResNet:
+    name: str
+    blocks: int  # of each stage
+    width: int
     norm: str
     downsampling: str
+    sees_maps: bool = False  # the classifier sees the last maps whole instead of their average
+    kernel_init: Callable | None = None
 
     def __call__(self, x: Array) -> Array:
-        require_size("ResNet18", x, 9)  # at 8 the last norms would see a single pixel
-        x = nn.relu(_normalised(_conv(x, 64, 3, 1, "_stem"), self.norm, "_stem"))
-        for i, (channels, stride) in enumerate(_STAGES):
-            for j in range(2):
-                first = stride if j == 0 else 1
-                x = BasicBlock(channels, first, self.norm, self.downsampling, name=f"block{2 * i + j}")(x)
-        return x.mean((1, 2)) if self.downsampling == "stride" else x.reshape(x.shape[0], -1)
+        least = 9 if self.downsampling == "stride" else 16  # with fewer the last norms would see a single pixel
+        require_size(self.name, x, least)
+        x = nn.relu(_normalised(_conv(x, self.width, 3, 1, "_stem", self.kernel_init), self.norm, "_stem"))
+        for i, (times, stride) in enumerate(_STAGES):
+            for j in range(self.blocks):
+                shape = times * self.width, stride if j == 0 else 1
+                name = f"block{self.blocks * i + j}"
+                x = BasicBlock(*shape, self.norm, self.downsampling, self.kernel_init, name=name)(x)
+        return x.reshape(x.shape[0], -1) if self.sees_maps else x.mean((1, 2))
 
 
 class BasicBlock(nn.Module):
@@ -49,21 +73,24 @@ class BasicBlock(nn.Module):
     stride: int
     norm: str
     downsampling: str = "stride"
+    kernel_init: Callable | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         pools = self.downsampling == "avg_pool" and self.stride == 2
         stride, pool = (1, POOLINGS["avg"]) if pools else (self.stride, POOLINGS["none"])
-        out = pool(nn.relu(_normalised(_conv(x, self.channels, 3, stride, "0"), self.norm, "0")))
-        out = _normalised(_conv(out, self.channels, 3, 1, "1"), self.norm, "1")
+        out = pool(nn.relu(_normalised(_conv(x, self.channels, 3, stride, "0", self.kernel_init), self.norm, "0")))
+        out = _normalised(_conv(out, self.channels, 3, 1, "1", self.kernel_init), self.norm, "1")
         if self.stride != 1 or x.shape[-1] != self.channels:
-            x = _normalised(pool(_conv(x, self.channels, 1, stride, "_shortcut")), self.norm, "_shortcut")
+            x = _normalised(
+                pool(_conv(x, self.channels, 1, stride, "_shortcut", self.kernel_init)), self.norm, "_shortcut"
+            )
         return nn.relu(out + x)
 
 
-def _conv(x, channels, window, stride, suffix):
+def _conv(x, channels, window, stride, suffix, kernel_init):
     """Convolves, without a bias because the norm behind would take it away."""
-    return Conv(channels, window, window // 2, stride, use_bias=False, name=f"conv{suffix}")(x)
+    return Conv(channels, window, window // 2, stride, False, kernel_init, name=f"conv{suffix}")(x)
 
 
 def _normalised(x, norm, suffix):

@@ -1,7 +1,13 @@
 """Maps the names that flags take to functions of the library."""
 
+import functools
+from collections.abc import Collection
+from typing import Literal
+
 import dcjax as dc
+from dcjax.base import Augmentation
 from dcjax.distances import of_convolutions
+from experiments.parts.values import flag
 
 DISTANCES = {
     "filterwise_cosine": dc.distances.filterwise_cosine,
@@ -22,4 +28,26 @@ AUGMENTS = {
     "color_crop": dc.augment.color_crop(),
     "color_crop_cutout": dc.augment.color_crop_cutout(),
 }
+DSA = {operator.__name__: operator for operator in dc.augment.DSA_OPERATORS}
+Strategy = tuple[
+    Literal[(*DSA,)], ...
+]  # DSA's operators, of which one is drawn; none stands for the augmentation's own
 MIXES = {"none": dc.augment.no_mixing, "cutmix": dc.augment.cutmix()}
+
+
+def strategic(name: str, strategy: Collection[str]) -> str:
+    """Names an augmentation of `AUGMENTS`, or DSA's of some operators alone."""
+    return f"dsa:{'+'.join(operator for operator in DSA if operator in strategy)}" if strategy else name
+
+
+@functools.cache
+def augmentation(name: str) -> Augmentation:
+    """Gives the augmentation of a name that `strategic` gives."""
+    _, is_strategy, operators = name.partition(":")
+    left_out = [operator for text, operator in DSA.items() if text not in operators.split("+")]
+    return dc.augment.dsa(without=left_out) if is_strategy else AUGMENTS[name]
+
+
+def idle_strategy(augment: str, strategy: str, name: str) -> dict[str, str]:
+    """Says why the setting `strategy` has no effect, if the setting `augment` names an augmentation that is not DSA's."""
+    return {} if name in ("dsa", "dsa_digits") else {strategy: f"{flag(augment)} {name}"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.parts.choices import AUGMENTS
+from experiments.parts.choices import augmentation
 from experiments.parts.gradient_matching import Matching
 from experiments.parts.part import Context
 
@@ -22,4 +22,4 @@ class DistributionMatching(Matching):
             )
 
     def build(self, context: Context) -> dc.Objective:
-        return dc.distribution_matching(context.net, augment=AUGMENTS[self.augment], settle=self.settle)
+        return dc.distribution_matching(context.net, augment=augmentation(self.augmentation), settle=self.settle)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import jax
 
 import dcjax as dc
-from experiments.parts.choices import AUGMENTS, DISTANCES
+from experiments.parts.choices import DISTANCES, Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import POSITIVE, Size, at_most
 
@@ -17,15 +17,18 @@ class Matching(ObjectivePart):
 
     augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "none"
     """Siamese augmentation: one draw for the condensed and the real images of a class; dsa_digits does not flip."""
+    dsa_strategy: Strategy = ()
+    """Operators that DSA's augmentation draws from; all when not given, but for dsa_digits, which does not flip."""
     settle_images: Size = 16
     """Real images of each class whose statistics a network with batch norm is frozen at for a comparison."""
     settle_momentum: Annotated[float, *POSITIVE, at_most(1)] = 0.1
     """How far these statistics go from mean 0 and variance 1 to those of the images; 1 is all the way, 0.1 as published."""
 
     def idle(self, settings: Any) -> dict[str, str]:
+        idle = idle_strategy("augment", "dsa_strategy", self.augment)
         if settings.values().get("norm") == "batch":
-            return {}
-        return dict.fromkeys(("settle_images", "settle_momentum"), "a network without batch norm")
+            return idle
+        return idle | dict.fromkeys(("settle_images", "settle_momentum"), "a network without batch norm")
 
     @property
     def settle(self) -> dc.settling.Settling:
@@ -33,7 +36,7 @@ class Matching(ObjectivePart):
 
     @property
     def augmentation(self) -> str:
-        return self.augment
+        return strategic(self.augment, self.dsa_strategy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,5 +55,5 @@ class GradientMatching(Matching):
             jax.eval_shape(distance, gradient, gradient)
         except dc.InputError as error:  # a network with nothing to compare
             raise dc.InputError(f"--distance {self.distance} does not go with the --network: {error}") from None
-        how = {"augment": AUGMENTS[self.augment], "settle": self.settle}
+        how = {"augment": augmentation(self.augmentation), "settle": self.settle}
         return dc.gradient_matching(context.net, distance=distance, **how)

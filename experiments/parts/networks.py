@@ -75,6 +75,21 @@ class ResNet18(Part):
         return dc.networks.ResNet18(num_classes, self.norm, self.downsampling)
 
 
+@dataclasses.dataclass(frozen=True)
+class ResNet10(Part):
+    """ResNet10 as IDC tests on, or its ResNetAP-10."""
+
+    width: Size = 64
+    """Channels of the first convolutions; IDC takes 32 on CIFAR."""
+    norm: Norm = "instance"
+    """Normalisation layer behind every convolution."""
+    downsampling: Literal["stride", "avg_pool"] = "stride"
+    """What halves the maps: strides, or average pooling instead, as in ResNetAP-10."""
+
+    def build(self, num_classes: int) -> Classifier:
+        return dc.networks.ResNet10(num_classes, **dataclasses.asdict(self))
+
+
 NETWORKS = Axis(
     "network",
     "Architecture that images are condensed on and evaluated with.",
@@ -84,4 +99,5 @@ NETWORKS = Axis(
     alexnet=AlexNet,
     vgg11=VGG11,
     resnet18=ResNet18,
+    resnet10=ResNet10,
 )

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 import dcjax as dc
 from dcjax import InputError
+from dcjax.base import Augmentation
 from dcjax.recipes import AnyStart, OneStart
-from experiments.parts.choices import AUGMENTS, MIXES
+from experiments.parts.choices import MIXES, Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Axis, Part
 from experiments.parts.values import MOST, MOST_AT_ONCE, POSITIVE, Mark, MaybeSeed, at_least, at_most, below
 
@@ -22,6 +23,8 @@ class DCRecipe(Part):
         Mark.FREE,
     ] = "none"
     """Augmentation of the images that students are trained on."""
+    eval_dsa_strategy: Annotated[Strategy, Mark.FREE] = ()
+    """Operators that DSA's augmentation of these images draws from; all when not given, but for dsa_digits, which does not flip."""
     eval_mix: Annotated[Literal["none", "cutmix"], Mark.FREE] = "none"
     """Mixing of the images that students are trained on."""
     eval_views: Annotated[Literal["all", "one"], Mark.FREE] = "all"
@@ -30,12 +33,21 @@ class DCRecipe(Part):
     schedule = staticmethod(dc.dc_recipe)
 
     def idle(self, settings: Any) -> dict[str, str]:
-        part = settings.parts.get("parameterization")
-        return {} if part and part.views > 1 else {"eval_views": "images that are one view of their source each"}
+        part, idle = (
+            settings.parts.get("parameterization"),
+            idle_strategy("eval_augment", "eval_dsa_strategy", self.eval_augment),
+        )
+        return (
+            idle if part and part.views > 1 else idle | {"eval_views": "images that are one view of their source each"}
+        )
+
+    def augmentation(self) -> Augmentation:
+        """Gives the augmentation of the images that students are trained on."""
+        return augmentation(strategic(self.eval_augment, self.eval_dsa_strategy))
 
     def build(self, views: int = 1) -> dc.Recipe:
         """Builds the recipe, for a set with so many views of every source."""
-        return self._completed(self.schedule(self.eval_epochs, AUGMENTS[self.eval_augment]), views)
+        return self._completed(self.schedule(self.eval_epochs, self.augmentation()), views)
 
     def _completed(self, recipe: dc.Recipe, views: int) -> dc.Recipe:
         recipe = recipe._replace(mix=MIXES[self.eval_mix])
@@ -87,9 +99,7 @@ class ConstantRecipe(DCRecipe):
 
     def build(self, views: int = 1) -> dc.Recipe:
         how = {"batch_size": self.eval_batch, "momentum": self.eval_momentum}
-        recipe = dc.constant_recipe(
-            self.eval_epochs, AUGMENTS[self.eval_augment], **how, learning_rate=self.eval_rate or 0.01
-        )
+        recipe = dc.constant_recipe(self.eval_epochs, self.augmentation(), **how, learning_rate=self.eval_rate or 0.01)
         return _at(self.eval_rate, self._completed(recipe, views))
 
 
@@ -104,7 +114,7 @@ class LearnedRecipe(DCRecipe):
         _check_one_rate(self, settings)
 
     def build(self, views: int = 1) -> dc.Recipe:
-        recipe = dc.dc_recipe(self.eval_epochs, AUGMENTS[self.eval_augment], learning_rate=self.eval_rate or 0.01)
+        recipe = dc.dc_recipe(self.eval_epochs, self.augmentation(), learning_rate=self.eval_rate or 0.01)
         return _at(self.eval_rate, self._completed(recipe, views))
 
 

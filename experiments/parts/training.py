@@ -8,7 +8,7 @@ import optax
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.parts.choices import AUGMENTS, MIXES
+from experiments.parts.choices import MIXES, Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
 from experiments.parts.values import Count, MaybeSeed, Rate, Share, below
 
@@ -27,6 +27,8 @@ class Training(TrajectoryPart):
     """Weight decay of the network."""
     network_augment: Literal["same", "none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "same"
     """Augmentation of every image the network trains on; same takes that of --augment."""
+    network_dsa_strategy: Strategy = ()
+    """Operators that a DSA augmentation of its own draws from; all when not given, but for dsa_digits, which does not flip."""
     network_mix: Literal["none", "cutmix"] = "none"
     """Mixing of the images the network trains on."""
     pool: Annotated[int, below(10**4)] = 0
@@ -50,7 +52,8 @@ class Training(TrajectoryPart):
             )
 
     def idle(self, settings: Any) -> dict[str, str]:
-        return {} if self.pool else {"pool_epochs": "--pool 0"}
+        idle = idle_strategy("network_augment", "network_dsa_strategy", self.network_augment)
+        return idle if self.pool else idle | {"pool_epochs": "--pool 0"}
 
     def idle_untrained(self, settings: Any) -> dict[str, str]:
         """Names the settings without effect if every network has one comparison, after which it is not trained."""
@@ -73,8 +76,9 @@ class Training(TrajectoryPart):
 
     def how(self, augment: str) -> dict[str, Any]:
         """Gives batch size, augmentation and mixing as keywords of training; `augment` names the comparison's augmentation."""
-        name = augment if self.network_augment == "same" else self.network_augment
-        return {"batch_size": self.network_batch, "augment": AUGMENTS[name], "mix": MIXES[self.network_mix]}
+        own = strategic(self.network_augment, self.network_dsa_strategy)
+        name = augment if self.network_augment == "same" else own
+        return {"batch_size": self.network_batch, "augment": augmentation(name), "mix": MIXES[self.network_mix]}
 
     def begin(self, net: dc.Network) -> Callable:
         """Gives the function that begins a new network."""

@@ -7,7 +7,7 @@ import optax
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.parts.choices import AUGMENTS
+from experiments.parts.choices import Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import Count, Rate, Steps
 
@@ -28,12 +28,14 @@ class TrajectoryMatching(ObjectivePart):
     """Learning rate of the learned rate, whose inverse softplus is stored: 0.1 moves a rate of 0.01 as 1e-5 on the rate itself does."""
     augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "dsa"
     """Augmentation of the images that the network is trained on, drawn anew for each of them."""
+    dsa_strategy: Strategy = ()
+    """Operators that DSA's augmentation draws from; all when not given, but for dsa_digits, which does not flip."""
 
     scan = staticmethod(dc.scans.in_segments)
 
     @property
     def augmentation(self) -> str:
-        return self.augment
+        return strategic(self.augment, self.dsa_strategy)
 
     def check(self, settings: Any) -> None:
         if settings.trajectory != "expert":
@@ -43,7 +45,8 @@ class TrajectoryMatching(ObjectivePart):
             )
 
     def idle(self, settings: Any) -> dict[str, str]:
-        return {"rate_rate": "--learned-rate none"} if self.learned_rate == "none" else {}
+        fixed = {"rate_rate": "--learned-rate none"} if self.learned_rate == "none" else {}
+        return fixed | idle_strategy("augment", "dsa_strategy", self.augment)
 
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
         return {} if self.learned_rate == "none" else {dc.rates.NAME: optax.sgd(self.rate_rate, momentum=0.5)}
@@ -58,7 +61,7 @@ class TrajectoryMatching(ObjectivePart):
         if context.views > 1:
             order = dc.minibatches.of_one_view(context.views, order)
         how = {"steps": self.unroll_steps, "order": order, "rate": rate, "scan": self.scan}
-        return dc.trajectory_matching(context.net, **how, augment=AUGMENTS[self.augment])
+        return dc.trajectory_matching(context.net, **how, augment=augmentation(self.augmentation))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import optax
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.parts.choices import AUGMENTS
+from experiments.parts.choices import Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import Count, MaybeSteps, Rate, Share, Steps
 
@@ -36,10 +36,12 @@ class Unrolled(ObjectivePart):
     """Learning rate of the learned rate."""
     augment: Literal["none", "dsa", "dsa_digits", "color_crop", "color_crop_cutout"] = "none"
     """Augmentation of the images that the network is trained on, drawn anew for each of them."""
+    dsa_strategy: Strategy = ()
+    """Operators that DSA's augmentation draws from; all when not given, but for dsa_digits, which does not flip."""
 
     @property
     def augmentation(self) -> str:
-        return self.augment
+        return strategic(self.augment, self.dsa_strategy)
 
     def check(self, settings: Any) -> None:
         if self.unroll_window and self.unroll_window > self.unroll_steps:
@@ -49,6 +51,7 @@ class Unrolled(ObjectivePart):
 
     def idle(self, settings: Any) -> dict[str, str]:
         fixed = {"rate_rate": "--learned-rate none"} if self.learned_rate == "none" else {}
+        fixed |= idle_strategy("augment", "dsa_strategy", self.augment)
         return fixed | ({} if self.unroll_window else {"unroll_window_place": "all steps"})
 
     def optimizers(self) -> dict[str, optax.GradientTransformation]:
@@ -71,5 +74,5 @@ class Unrolled(ObjectivePart):
             rate=rate(self.unroll_rate),
             window=self.unroll_window,
             place=place,
-            augment=AUGMENTS[self.augment],
+            augment=augmentation(self.augmentation),
         )

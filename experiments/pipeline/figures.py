@@ -118,6 +118,24 @@ def heat(
     _save(figure, path, 120)
 
 
+def agreement(path: Path, panels: dict[str, list[tuple[float, float]]]) -> None:
+    """Draws for every proxy a point for each network: its accuracy after training on the proxy, and after training on the whole set.
+
+    Args:
+        path: file of the PNG.
+        panels: by the name of the proxy, pairs of accuracies in percent.
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(2.8 * len(panels) + 0.6, 3.1), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (name, points) in zip(axes[0], panels.items()):
+        axis.plot(*np.reshape(points, (-1, 2)).T, "o", markersize=3, alpha=0.6)
+        axis.set(title=name.replace("_", " "), xlabel="trained on it (%)")
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("trained on the whole set (%)")
+    _save(figure, path, 120)
+
+
 def _save(figure, path, dpi):
     with writing(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format="png")

@@ -91,4 +91,5 @@ def _member(schedule, settings):
     unknown = set(settings) - {field.name for field in dataclasses.fields(RECIPES.members[schedule])}
     if unknown:
         raise ValueError(f"its settings have {', '.join(sorted(unknown))}")
-    return RECIPES.members[schedule](**settings)
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return RECIPES.members[schedule](**plain)

@@ -10,12 +10,12 @@ import numpy as np
 
 import dcjax as dc
 from dcjax import foreign, ranking
-from experiments.parts import NETWORKS
 from experiments.pipeline.machine import environment
 from experiments.pipeline.recipes import recipe
 from experiments.pipeline.scores import ScoreStore
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import accuracies, everything, random_draws
+from experiments.settings.networks import specified
 
 
 class Entry(NamedTuple):
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     condensed: dc.Condensed
     data: dc.data.Dataset
     fingerprint: str  # of the data
-    width: int  # of the ConvNet
+    width: int  # of a ConvNet that does not name its own
     store: ScoreStore
 
 
@@ -116,9 +116,9 @@ class Tests:
 
 
 def network(name: str, width: int, data: dc.data.Dataset) -> dc.Network:
-    """Makes a network by name; `width` is the ConvNet's."""
-    settings = {"width": width} if name == "convnet" else {}
-    return dc.network(NETWORKS.members[name](**settings).build(data.num_classes), data.image_shape)
+    """Makes a network by its specification; `width` is that of a ConvNet that does not name its own."""
+    usual = {"width": width} if name.partition(":")[0] == "convnet" else {}
+    return dc.network(specified(name, **usual).build(data.num_classes), data.image_shape)
 
 
 def finish(store: ScoreStore, rows: list[dict]) -> list[dict]:

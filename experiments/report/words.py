@@ -10,7 +10,15 @@ _DATASETS = {
     "cifar100": "CIFAR-100",
     "digits": "scikit-learn's digits",
 }
-_NETWORKS = {"mlp": "MLP", "lenet": "LeNet", "alexnet": "AlexNet", "vgg11": "VGG-11", "resnet18": "ResNet-18"}
+_NETWORKS = {
+    "convnet": "ConvNet",
+    "mlp": "MLP",
+    "lenet": "LeNet",
+    "alexnet": "AlexNet",
+    "vgg11": "VGG-11",
+    "resnet18": "ResNet-18",
+    "resnet10": "ResNet-10",
+}
 
 
 def dataset(name: str) -> str:
@@ -22,7 +30,13 @@ def method(name: str) -> str:
 
 
 def network(name: str, width: int | None) -> str:
-    return f"ConvNet-{width}" if name == "convnet" and width else _NETWORKS.get(name, name)
+    kind, _, settings = name.partition(":")
+    own = f"-{width}" if kind == "convnet" and width and "width=" not in settings else ""
+    parts = [
+        _NETWORKS.get(kind, kind) + own,
+        *(each.replace("=", " ").replace("_", " ") for each in settings.split(",") if each),
+    ]
+    return ", ".join(parts)
 
 
 def recipe(name: str, augmented: bool) -> str:

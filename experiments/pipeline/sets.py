@@ -1,0 +1,80 @@
+"""Finds the condensed sets that a command names, and the data that they are to be tested on."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import dcjax as dc
+from dcjax.files import read_npz
+from dcjax.normalisation import ZCA, restored
+from experiments.settings import saved
+
+
+class Source(NamedTuple):
+    """The data that a set is tested on."""
+
+    name: str
+    data_dir: str | None
+    image_size: int | None
+    whitened: Path | None  # the file of a set that was learned from whitened images, as test images are to be whitened
+
+    def load(self) -> dc.data.Dataset:
+        """Loads the data, on every device."""
+        fit = self.whitened and (lambda pixels: restored(read_npz(self.whitened)))
+        size, place = self.image_size, self.data_dir
+        return dc.data.load(self.name, data_dir=place, image_size=size, normalisation=fit).replicated()
+
+
+def found(path: str) -> Path:
+    """Gives the path of a set that is there."""
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise dc.InputError(f"There is no {place}: give a run directory or the file of a condensed set.")
+    return place
+
+
+def source(path: Path, dataset: str | None, data_dir: str | None, image_size: int | None) -> Source:
+    """Gives the data to test a set on: as the arguments say, else as the set's run had them."""
+    config = (path if path.is_dir() else path.parent) / "config.json"
+    own = {"dataset": _dataset(path), "data_dir": None, "image_size": None}
+    if (path.is_dir() or path.name == "condensed.npz") and config.is_file():
+        settings = saved.load(config)
+        own = {name: getattr(settings, name) for name in own}
+    given = {"dataset": dataset, "data_dir": data_dir, "image_size": image_size}
+    chosen = {name: value or own[name] for name, value in given.items()}
+    if not chosen["dataset"]:
+        raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
+    return Source(*chosen.values(), _whitened(path))
+
+
+def fingerprint(data: dc.data.Dataset) -> str:
+    """Digests all images of a data set, those of the test among them."""
+    return data.fingerprint() + hashlib.sha256(np.asarray(data.test.image).tobytes()).hexdigest()
+
+
+def digest(condensed: dc.Condensed) -> str:
+    """Digests the parameters that a set stores, if it does: normalised images differ in their last bits between machines."""
+    says = [condensed.meta[name] for name in ("ipc", "recipe", "decoder") if name in condensed.meta]
+    made = hashlib.sha256(repr(says).encode())
+    for array in (*(condensed.compact.values() or condensed.batch), *condensed.hyper.values()):
+        made.update(np.asarray(array).tobytes())
+    return made.hexdigest()
+
+
+def _dataset(path):
+    own = _own_set(path)
+    return own and dc.load_condensed(own).meta.get("dataset")
+
+
+def _whitened(path):
+    """Gives the file of a set learned from whitened images; None for other sets."""
+    own = _own_set(path)
+    return own if own and isinstance(dc.load_condensed(own).normalisation, ZCA) else None
+
+
+def _own_set(path):
+    """Gives the file of a set that `experiments.run` wrote; None for sets made elsewhere."""
+    file = path / "condensed.npz" if path.is_dir() else path
+    return file if file.is_file() and file.suffix == ".npz" and "meta" in read_npz(file) else None
