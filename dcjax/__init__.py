@@ -33,6 +33,7 @@ from dcjax import adversary as adversary
 from dcjax import artifact as artifact
 from dcjax import augment as augment
 from dcjax import backend as backend
+from dcjax import continual as continual
 from dcjax import coresets as coresets
 from dcjax import data as data
 from dcjax import distances as distances
@@ -87,6 +88,7 @@ from dcjax.parameterizations import from_grey_noise as from_grey_noise
 from dcjax.parameterizations import from_mixed as from_mixed
 from dcjax.parameterizations import from_noise as from_noise
 from dcjax.parameterizations import from_real as from_real
+from dcjax.parameterizations import grown_memory as grown_memory
 from dcjax.parameterizations import hallucinated as hallucinated
 from dcjax.parameterizations import in_pixel_space as in_pixel_space
 from dcjax.parameterizations import multi_formation as multi_formation

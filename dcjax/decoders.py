@@ -21,6 +21,7 @@ from dcjax.normalisation import Normalisation
 from dcjax.parameterizations import (
     addressable_memory,
     bounded_formation,
+    grown_memory,
     hallucinated,
     in_pixel_space,
     multi_formation,
@@ -35,6 +36,7 @@ DECODERS: dict[str, Callable[..., Parameterization]] = {
     "multi_scale_formation": multi_scale_formation,
     "bounded_formation": bounded_formation,
     "addressable_memory": addressable_memory,
+    "grown_memory": grown_memory,
     "hallucinated": hallucinated,
 }
 _SPACES = {"normalised": lambda images, normalisation: images, "pixel": in_pixel_space}

@@ -127,10 +127,14 @@ def _scores(student, shared, *rows):
 
 def accuracy(net: Network, params: Params, test: Split) -> Array:
     """Computes the share of a split's images that the network, settled if it has batch norm, classifies correctly."""
+    return (predictions(net, params, test) == test.label).mean()
+
+
+def predictions(net: Network, params: Params, test: Split) -> Array:
+    """Computes the class that the network, settled if it has batch norm, takes each of a split's images for, [T]."""
 
     def predict(shared, image):
         params, normalisation = shared
         return net.apply(params, normalised_bytes(normalisation, image)).argmax(-1)
 
-    predicted = map_images(predict, (params, test.normalisation), test.image)
-    return (predicted == test.label).mean()
+    return map_images(predict, (params, test.normalisation), test.image)

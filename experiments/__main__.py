@@ -12,6 +12,7 @@ COMMANDS = {
     "recall": "makes classifiers of some classes, or on mixed labels, from one addressable memory",
     "architectures": "searches for the best network with a condensed set in place of the training set",
     "experts": "trains networks on the real images, whose training MTT, TESLA and HaBa match",
+    "continual": "trains networks on classes or data sets that come one after the other, with memories of those before",
     "compare": "runs several methods and sets them side by side",
     "export": "writes a condensed set for other programs",
     "report": "tabulates what was measured, and shows it on one page",

@@ -30,8 +30,8 @@ from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.passes import equal_passes
 from experiments.run import run
-from experiments.settings.flags import flags_in, known_flags, read, words_of
-from experiments.settings.parse import chosen_members, parse, safe_name
+from experiments.settings.flags import flags_in, read, words_of
+from experiments.settings.parse import parse, safe_name
 from experiments.settings.settings import Settings, paper_settings
 from experiments.settings.words import nearest
 
@@ -134,10 +134,7 @@ class Combination(NamedTuple):
 
     def flags(self, dataset: str, ipc: int, passed: list[str]) -> set[str]:
         """Gives all flags that its run has, if those of `passed` that name a part are passed on to it."""
-        axes = METHODS[self.method].kind.axes
-        others = {axis: member for axis, member in chosen_members(passed).items() if axis in axes}
-        parts = paper_settings(self.method, dataset, ipc, others | self.names).parts
-        return {*map(flag, axes)}.union(*(known_flags(type(part)) for part in parts.values()))
+        return grid.flags_of(self.method, dataset, ipc, self.names, passed)
 
 
 def main(argv: list[str]) -> int:

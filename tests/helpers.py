@@ -90,6 +90,7 @@ PARAMETERIZATIONS = {
         dc.pixels(2, dc.from_real), dc.normalisation.MeanStd((0.5,), (0.25,))
     ),
     "addressable_memory": lambda net: dc.addressable_memory(4, 8, 2),
+    "grown_memory": lambda net: dc.grown_memory(4, 8, 2, known=np.ones((3, 4, 4, 1), np.float32)),
     "hallucinated": lambda net: dc.hallucinated(2, 3),
     "soft_labels": lambda net: dc.soft_labels(dc.pixels(2, dc.from_real)),
 }

@@ -65,7 +65,12 @@ def test_state_in_and_state_out_have_one_type(names):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PARAMETERIZATIONS if name not in ("addressable_memory", "hallucinated", "soft_labels")]
+    "name",
+    [
+        name
+        for name in PARAMETERIZATIONS
+        if name not in ("addressable_memory", "grown_memory", "hallucinated", "soft_labels")
+    ],
 )
 def test_decoded_images_are_views_times_sources_with_the_views_outermost(name):
     images = PARAMETERIZATIONS[name](NET)

@@ -317,3 +317,23 @@ def test_every_class_keeps_and_gives_an_image():
     one = dc.data.from_arrays((image[:3], np.array([0, 1, 1])), (image[:2], np.array([0, 1])))
     with pytest.raises(dc.InputError, match="the smallest class has one image"):
         one.train.hold_out(jax.random.key(0), 0.5)
+
+
+def test_images_are_made_grey_or_given_three_channels(tmp_path):
+    image = np.zeros((20, 8, 8, 3), np.uint8)
+    image[:, :4] = (255, 0, 0)
+    np.savez(tmp_path / "red.npz", images=image, labels=np.arange(20) % 2)
+    grey = dc.data.load(f"npz:{tmp_path}/red.npz", channels=1)
+    assert grey.image_shape == (8, 8, 1)
+    np.testing.assert_array_equal(grey.train.image[0, ::4, 0, 0], [76, 0])  # 0.299 of 255
+    digits, colours = dc.data.load("digits"), dc.data.load("digits", channels=3)
+    np.testing.assert_array_equal(colours.test.image, np.repeat(digits.test.image, 3, axis=-1))
+    np.testing.assert_allclose(colours.mean, digits.mean * 3, rtol=1e-6)
+    with pytest.raises(dc.InputError, match="1 channel or 3, not 2"):
+        dc.data.load("digits", channels=2)
+
+
+@pytest.mark.parametrize("classes", [(), (3,), (3, 3), (3, 10), (-1, 3)])
+def test_some_classes_are_two_or_more_that_are_there(classes):
+    with pytest.raises(dc.InputError, match="no classes of digits to tell apart: give at least two"):
+        dc.data.load("digits").only(classes)

@@ -24,11 +24,11 @@ def call(monkeypatch, *words, name="dcjax"):
     [
         (
             ["nope"],
-            "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, compare, export, report.",
+            "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, export, report.",
         ),
         (
             ["rum"],
-            "error: There is no command 'rum': choose run, evaluate, recall, architectures, experts, compare, export, report. Did you mean run?",
+            "error: There is no command 'rum': choose run, evaluate, recall, architectures, experts, continual, compare, export, report. Did you mean run?",
         ),
         (
             ["run", "--wdth", "4"],
@@ -57,7 +57,7 @@ def test_help_lists_the_commands(words, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", ["/usr/bin/dcjax", str(ROOT / "experiments" / "__main__.py")])
-@pytest.mark.parametrize("command", ["evaluate", "compare", "export", "report"])
+@pytest.mark.parametrize("command", ["evaluate", "compare", "continual", "export", "report"])
 def test_a_command_s_help_says_what_to_type(command, name, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         call(monkeypatch, command, "--help", name=name)
@@ -92,5 +92,5 @@ def test_it_is_also_the_package_itself():
     assert (ended.returncode, ended.stdout) == (2, "")
     assert (
         ended.stderr
-        == "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, compare, export, report.\n"
+        == "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, export, report.\n"
     )

@@ -114,3 +114,44 @@ def test_labels_begin_near_the_class_and_are_learned_beside_what_is_learned_alre
     moved = labelled.decode(syn | {"label_logits": syn["label_logits"] + jnp.array([[[0.0, 1.0, 2.0]]])})
     chex.assert_trees_all_close(moved.label.sum(-1), jnp.ones(batch.label.shape[:2]), atol=1e-6)
     assert (moved.label[..., 2] > batch.label[..., 2]).all()
+
+
+def grown(known, **how):
+    return dc.grown_memory(**{"num_bases": 2, "recalls": 4, "downsample": 2, **how}, known=known)
+
+
+def test_a_memory_begins_to_grow_as_one_of_its_own_bases():
+    known = jnp.ones((5, 4, 4, 1))
+    memory, alone = grown(known), dc.addressable_memory(2, 4, 2)
+    syn = memory.init(jax.random.key(0), real())
+    assert {name: x.shape for name, x in syn.items()} == {
+        "known": (5, 4, 4, 1),
+        "bases": (2, 4, 4, 1),
+        "addresses": (4, 3, 7),
+    }
+    expected = alone.decode(alone.init(jax.random.key(0), real()))
+    chex.assert_trees_all_close(memory.decode(syn), expected, atol=1e-6)
+
+
+def test_a_memory_that_grows_recalls_from_the_earlier_bases_and_does_not_move_them():
+    known = jnp.arange(3.0)[:, None, None, None] * jnp.ones((3, 8, 8, 1))
+    memory = grown(known, downsample=1)
+    syn = memory.init(jax.random.key(0), real())
+    third = syn | {"addresses": jnp.broadcast_to(jnp.array([0, 0, 1.0, 0, 0]), (4, 3, 5))}
+    chex.assert_trees_all_close(memory.decode(third).image, jnp.full((3, 4, 8, 8, 1), 2.0))
+    gradient = jax.grad(lambda syn: memory.decode(syn).image[:, :, 0].sum())(syn)
+    assert not gradient["known"].any()
+    assert gradient["addresses"][..., 1:3].any()
+
+
+def test_addresses_into_earlier_bases_take_their_place_in_the_bytes():
+    size = {"num_bases": 4, "downsample": 2}
+    recalls = dc.recalls_within(10, 2, (8, 8, 1), **size, known=12)
+    stored = 4 * 16 + recalls * 2 * 16
+    assert stored <= 10 * 2 * 64 < stored + 2 * 16
+
+
+@pytest.mark.parametrize("known", [None, jnp.ones((3, 8, 8, 1))])
+def test_a_memory_grows_from_bases_of_its_own_shape_alone(known):
+    with pytest.raises(dc.InputError, match="grows from bases of"):
+        grown(known).init(jax.random.key(0), real())

@@ -14,13 +14,15 @@ import dcjax as dc
 from experiments import methods
 from experiments.architectures import Wanted
 from experiments.compare import compare
+from experiments.continual import Continual
 from experiments.evaluate import Evaluation
 from experiments.experts import Schooled
 from experiments.export import Export
 from experiments.pipeline import figures, grid, passes
 from experiments.recall import Recalled
 from experiments.report.__main__ import Report
-from experiments.settings.flags import read
+from experiments.settings.flags import check_known, read
+from experiments.settings.ownership import all_flags
 from experiments.settings.parse import parse
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +35,7 @@ KINDS = {
     "report": Report,
     "recall": Recalled,
     "experts": Schooled,
+    "continual": Continual,
 }
 PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
 
@@ -94,7 +97,9 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
         compare(words)
         assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0
     else:
-        assert isinstance(read(KINDS[name], words), KINDS[name])
+        own, passed = grid.split(words)
+        assert isinstance(read(KINDS[name], own), KINDS[name])
+        check_known(passed, all_flags())
 
 
 def test_the_code_condenses():

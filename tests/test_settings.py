@@ -237,6 +237,7 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
         "--network resnet10: --width --norm --downsampling",
         "--parameterization bounded_formation: --bound",
         "--parameterization addressable_memory: --bases --recalls --downsample --address-decay",
+        "--parameterization grown_memory: --bases --recalls --downsample --address-decay --grows",
         "--parameterization hallucinated: --hallucinators --base-images --base-channels --kernel-size --diversity",
         "--objective unrolled: --unroll-steps --unroll-batch --unroll-order --unroll-window --unroll-window-place --unroll-rate "
         "--unroll-momentum --learned-rate --rate-rate",

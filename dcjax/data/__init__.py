@@ -17,7 +17,7 @@ import numpy as np
 from dcjax.base import Batch, InputError, Key
 from dcjax.data import sources
 from dcjax.data.folder import folder
-from dcjax.data.resize import check_size
+from dcjax.data.resize import check_size, recoloured
 from dcjax.data.split import Split as Split
 from dcjax.data.split import group_by_class
 from dcjax.normalisation import Fit, MeanStd, channel_statistics
@@ -75,6 +75,11 @@ class Dataset:
 
     def only(self, classes: Sequence[int]) -> "Dataset":
         """Gives the data of some classes alone, numbered anew in the order given, normalised as before."""
+        if len(classes) < 2 or len({*classes}) < len(classes) or not all(0 <= k < self.num_classes for k in classes):
+            raise InputError(
+                f"{', '.join(map(str, classes)) or 'None'} are no classes of {self.name} to tell apart: give at least two different numbers from "
+                f"0 to {self.num_classes - 1}."
+            )
         names = tuple(self.class_names[k] for k in classes)
         return replace(self, train=self.train.only(classes), test=self.test.only(classes), class_names=names)
 
@@ -84,7 +89,12 @@ class Dataset:
 
 
 def load(
-    name: str, *, data_dir: str | None = None, image_size: int | None = None, normalisation: Fit | None = None
+    name: str,
+    *,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    normalisation: Fit | None = None,
 ) -> Dataset:
     """Loads a dataset by name.
 
@@ -93,6 +103,7 @@ def load(
             `folder:PATH` (one subfolder per class, or `train/` and `test/`) or `npz:PATH`.
         data_dir: the folder in which TFDS datasets are prepared; `$TFDS_DATA_DIR` or TFDS's own default when None.
         image_size: pixels a side that images are cropped and resized to, from 4 to 4096; as they are when None.
+        channels: 1 makes images grey, 3 repeats grey ones in every channel; as they are when None.
         normalisation: measures on the training images how all are normalised, such as `dcjax.normalisation.zca()`; when None, the
             papers' mean and deviation of every channel, or measured ones where no paper gives any.
 
@@ -120,6 +131,9 @@ def load(
         raise InputError(f"{name!r} is a path: write {'folder' if os.path.isdir(place) else 'npz'}:{name}.")
     else:
         arrays = sources.tfds(name, data_dir, image_size, NAMES)
+    if channels not in (None, arrays.train_image.shape[-1]):
+        images = {part: recoloured(getattr(arrays, part), channels) for part in ("train_image", "test_image")}
+        return _dataset(name, arrays._replace(**images), normalisation, None)
     published = PAPER_STATISTICS.get(name)
     return _dataset(name, arrays, normalisation, published and MeanStd(*published))
 

@@ -1,4 +1,4 @@
-"""Brings images to one square size, within limits."""
+"""Brings images to one square size, within limits, and to one number of channels."""
 
 import math
 from typing import Any
@@ -9,6 +9,7 @@ import psutil
 from dcjax.base import InputError
 
 SMALLEST, LARGEST = 4, 4096  # pixels along a side that images can be resized to
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue, as television weighs them
 
 
 def check_size(size: int | None) -> None:
@@ -35,3 +36,14 @@ def resized(image: Any, size: int) -> np.ndarray:
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     fitted = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
     return np.asarray(fitted).reshape(size, size, image.shape[-1])
+
+
+def recoloured(images: np.ndarray, channels: int | None) -> np.ndarray:
+    """Gives uint8 images [T, H, W, C] in 1 channel, as their luminance, or in 3 equal ones; as they are when None."""
+    if channels not in (None, 1, 3):
+        raise InputError(f"Images have 1 channel or 3, not {channels}.")
+    if channels in (None, images.shape[-1]):
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    return np.round(images @ np.array(_LUMINANCE, np.float32)).astype(np.uint8)[..., None]

@@ -2,7 +2,7 @@
 
 images         pixels, which start from_noise  from_real  from_glorot
 IDC            multi_formation  multi_scale_formation  bounded_formation, which start from_mixed
-RTP            addressable_memory, from which one may recall; recalls_within says how many images a budget allows
+RTP            addressable_memory, from which one may recall, and grown_memory; recalls_within says how many images a budget allows
 HaBa           hallucinated, whose bases_within a budget are as many as hallucinators leave place for; restyle is one of them
 wrappers       in_pixel_space, where from_grey_noise belongs; soft_labels
 """
@@ -18,6 +18,7 @@ from dcjax.parameterizations._hallucinated import restyle as restyle
 from dcjax.parameterizations._labels import LOGITS as LOGITS
 from dcjax.parameterizations._labels import soft_labels as soft_labels
 from dcjax.parameterizations._memory import addressable_memory as addressable_memory
+from dcjax.parameterizations._memory import grown_memory as grown_memory
 from dcjax.parameterizations._memory import recall as recall
 from dcjax.parameterizations._memory import recalls_within as recalls_within
 from dcjax.parameterizations._pixels import Start as Start

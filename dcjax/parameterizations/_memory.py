@@ -56,6 +56,40 @@ def addressable_memory(
     return Parameterization(init, decode)
 
 
+def grown_memory(
+    num_bases: int, recalls: int, downsample: int = 1, start: Start | None = None, known: Array | None = None
+) -> Parameterization:
+    """Learns a memory of further classes that shares the bases of an earlier one: `{"known": [b0, h, w, C], "bases": ..., "addresses": [r, K, b0 + b]}`.
+
+    The earlier bases stay as they are, so that earlier classes are recalled as before; what is stored beside them is as in
+    `addressable_memory`, with addresses into all bases. Those into the earlier ones begin at zero.
+
+    Args:
+        num_bases: b, further bases.
+        recalls: r, images recalled for every further class.
+        downsample: as the earlier memory has it.
+        start: as in `addressable_memory`.
+        known: the bases of the earlier memory; decoding needs none, as they are among what it decodes.
+    """
+    own = addressable_memory(num_bases, recalls, downsample, start)
+
+    def init(key, real):
+        syn = own.init(key, real)
+        if known is None or known.shape[1:] != syn["bases"].shape[1:]:
+            raise InputError(
+                f"A memory grows from bases of {list(syn['bases'].shape[1:])}, not {None if known is None else list(known.shape[1:])}: give those "
+                "of a memory of the same images and downsampling."
+            )
+        addresses = jnp.pad(syn["addresses"], [(0, 0), (0, 0), (len(known), 0)])
+        return {"known": jnp.asarray(known), "bases": syn["bases"], "addresses": addresses}
+
+    def decode(syn):
+        bases = jnp.concatenate([jax.lax.stop_gradient(syn["known"]), syn["bases"]])
+        return own.decode({"bases": bases, "addresses": syn["addresses"]})
+
+    return Parameterization(init, decode)
+
+
 def recall(syn: Syn, label: Array, downsample: int = 1) -> Array:
     """Recalls the images of any labels: the x' = y^T A [b_1 ... b_K] of the paper.
 
@@ -81,16 +115,18 @@ def recall(syn: Syn, label: Array, downsample: int = 1) -> Array:
 
 
 def recalls_within(
-    ipc: int, num_classes: int, image_shape: tuple[int, ...], *, num_bases: int, downsample: int = 1
+    ipc: int, num_classes: int, image_shape: tuple[int, ...], *, num_bases: int, downsample: int = 1, known: int = 0
 ) -> int:
     """Counts the recalls of every class for which a memory takes no more bytes than `ipc` images of every class.
+
+    `known` bases of an earlier memory take nothing, but every recall has an address into each of them, too.
 
     Raises:
         InputError: the bases leave no place for an address of every class.
     """
     budget = ipc * num_classes * math.prod(image_shape)
     bases = num_bases * math.prod(image_shape) // downsample**2
-    recalls = (budget - bases) // (num_classes * num_bases)
+    recalls = (budget - bases) // (num_classes * (known + num_bases))
     if recalls < 1:
         raise InputError(
             f"{num_bases} bases of side 1/{downsample} take {bases} of the {budget} values of {ipc} image(s) per class, which leaves no "

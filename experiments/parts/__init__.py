@@ -4,7 +4,7 @@ A new part is a frozen dataclass in a file of its own and a line here. Its field
 `--help`, the saved config, the check on resume, the shortest command and the artefact's decoder follow from them.
 """
 
-from experiments.parts.addressable_memory import AddressableMemory
+from experiments.parts.addressable_memory import AddressableMemory, GrownMemory
 from experiments.parts.distribution_matching import DistributionMatching
 from experiments.parts.expert import Expert
 from experiments.parts.formation import BoundedFormation, MultiFormation, MultiScaleFormation
@@ -28,6 +28,7 @@ PARAMETERIZATIONS = Axis(
     multi_scale_formation=MultiScaleFormation,
     bounded_formation=BoundedFormation,
     addressable_memory=AddressableMemory,
+    grown_memory=GrownMemory,
     hallucinated=Hallucinated,
 )
 OBJECTIVES = Axis(

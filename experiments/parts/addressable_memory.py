@@ -1,8 +1,10 @@
-"""Holds the settings of addressable memories: bases that all classes share (Deng & Russakovsky, NeurIPS 2022)."""
+"""Holds the settings of addressable memories: bases that all classes share (Deng & Russakovsky, NeurIPS 2022), also those of classes to come."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optax
 
 import dcjax as dc
@@ -34,12 +36,16 @@ class AddressableMemory(ParameterizationPart):
 
     def arguments(self, context: Context) -> dict[str, Any]:
         data, size = context.data, {"num_bases": self.bases, "downsample": self.downsample}
-        fit = dc.recalls_within(context.ipc, data.num_classes, data.image_shape, **size)
+        fit = dc.recalls_within(context.ipc, data.num_classes, data.image_shape, **size, known=len(self.known()))
         if self.recalls and self.recalls > fit:
             raise InputError(
                 f"--recalls {self.recalls} takes more bytes than --ipc {context.ipc} images of every class: give at most {fit}."
             )
         return {**size, "recalls": self.recalls or fit}
+
+    def known(self) -> np.ndarray:
+        """Gives the bases of an earlier memory that this one shares; none, as long as it does not grow from one."""
+        return np.zeros(0)
 
     def build(self, context: Context) -> dc.Parameterization:
         start = context.start(1)
@@ -51,3 +57,37 @@ class AddressableMemory(ParameterizationPart):
     def optimizers(self, images: optax.GradientTransformation) -> dict[str, optax.GradientTransformation]:
         decayed = optax.chain(optax.add_decayed_weights(self.address_decay), images) if self.address_decay else images
         return {"bases": images, "addresses": decayed}
+
+
+@dataclasses.dataclass(frozen=True)
+class GrownMemory(AddressableMemory):
+    """Learns a memory of further classes, which shares the bases of an earlier memory and leaves them as they are."""
+
+    grows: str | None = None
+    """Run directory of the earlier memory."""
+
+    decoder = staticmethod(dc.grown_memory)
+
+    def check(self, settings: Any) -> None:
+        super().check(settings)
+        if self.grows is None:
+            raise InputError(
+                "--parameterization grown_memory grows from an earlier memory: give the directory of its run by --grows."
+            )
+
+    def known(self) -> np.ndarray:
+        file = Path(self.grows).expanduser() / "condensed.npz"
+        compact = dc.load_condensed(file).compact
+        if "bases" not in compact:
+            raise InputError(
+                f"{file} has no bases to grow from: give a run with --parameterization addressable_memory."
+            )
+        return np.concatenate([compact[name] for name in ("known", "bases") if name in compact])
+
+    def build(self, context: Context) -> dc.Parameterization:
+        start = context.start(1)
+        own = None if start is dc.from_glorot else start
+        return self.decoder(**self.arguments(context), start=own, known=self.known())
+
+    def optimizers(self, images: optax.GradientTransformation) -> dict[str, optax.GradientTransformation]:
+        return {**super().optimizers(images), "known": optax.set_to_zero()}

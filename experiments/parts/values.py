@@ -50,6 +50,7 @@ MaybeSteps = Annotated[int | None, at_least(1), at_most(MOST_AT_ONCE)]
 Size = Annotated[int, at_least(1), at_most(MOST_WIDE)]
 MaybeSize = Annotated[int | None, at_least(1), at_most(MOST_WIDE)]
 MaybeSide = Annotated[int | None, at_least(4), at_most(4096)]  # pixels of an image
+MaybeChannels = Annotated[int | None, Range("1 or 3", lambda value: value in (1, 3))]
 Epochs = Annotated[int, below(MOST)]
 Seed = Annotated[int, below(2**32)]
 MaybeSeed = Annotated[int | None, below(2**32)]

@@ -59,19 +59,22 @@ def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Co
         seed=settings.seed,
         views=settings.parts["parameterization"].views,
         made_on=made_on(settings, data),
-        passed=shlex.join(words_of(_unusual(settings))),
+        passed=shlex.join(words_of(unusual(settings))),
         taken={},
     )
 
 
 def made_on(settings: Settings, data: dc.data.Dataset) -> dict[str, Any]:
     """Names the data and the network of a run, which those of its experts must be."""
-    idle = () if settings.zca else ("zca_epsilon",)
-    said = {name: getattr(settings, name) for name in of_experts(settings) if name not in idle}
+    said = {name: getattr(settings, name) for name in of_experts(settings)}
+    idle = {"zca_epsilon": settings.zca, "channels": settings.channels, "only_classes": settings.only_classes}
+    said = {
+        name: [*value] if isinstance(value, tuple) else value for name, value in said.items() if idle.get(name, True)
+    }
     return {"dataset": settings.dataset, **said, "training_data": data.fingerprint()}
 
 
-def _unusual(settings):
+def unusual(settings: Settings) -> dict[str, Any]:
     """Gives the settings of experts' data and network that a command with --dataset alone would not have."""
     usual = paper_settings("mtt", settings.dataset, 1, {"network": settings.network}).values()
     usual |= {"network": paper_settings("mtt", settings.dataset, 1, {}).network}
@@ -84,7 +87,7 @@ def _unusual(settings):
 
 def of_experts(settings: Settings) -> tuple[str, ...]:
     """Names the settings that say on which data and which network experts are trained, beside the data set."""
-    return ("image_size", "zca", "zca_epsilon", "network", *vars(settings.parts["network"]))
+    return ("image_size", "channels", "only_classes", "zca", "zca_epsilon", "network", *vars(settings.parts["network"]))
 
 
 def draw_size(settings: Settings, num_classes: int) -> int:

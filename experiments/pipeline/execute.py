@@ -1,5 +1,6 @@
 """Runs the stages of a run one after the other."""
 
+import contextlib
 import shlex
 
 import jax
@@ -22,31 +23,46 @@ from experiments.settings.settings import Settings
 
 def execute(settings: Settings, stop: StopRequest) -> None:
     """Makes a set, or goes on making it, evaluates it, and leaves everything in the run directory, which it holds meanwhile."""
+    with _begun(settings, stop) as (job, directory):
+        stop.advice = f"Continue with: {invoked('run')} --resume --workdir {shlex.quote(settings.workdir)}"
+        show.say(f"{_named(settings)}, in {directory.path}")
+        show.say("  ".join(f"{name}={value}" for name, value in settings.values().items()), style="dim")
+        made = _make(job, directory, stop)
+        job = job._replace(settings=_as_made(settings, made))
+        if made.learned is not None:
+            save_condensed(job, directory, made.learned)
+        for accuracy, is_all in evaluate_all(job, directory, made.learned, stop):
+            save_result(job, directory, made, accuracy, is_all)
+        if processes.is_first():
+            show.console.print(show.table(settings, accuracy))
+        took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
+        show.say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
+
+
+def make(settings: Settings, stop: StopRequest) -> None:
+    """Makes a set, or goes on making it, and leaves it in the run directory untested: `experiments.run --resume` may test it later."""
+    with _begun(settings, stop) as (job, directory):
+        show.say(f"{_named(settings)}, in {directory.path}")
+        made = _make(job, directory, stop)
+        save_condensed(job._replace(settings=_as_made(settings, made)), directory, made.learned)
+
+
+def _named(settings):
+    return f"{settings.method} on {settings.dataset}, {settings.ipc} image(s) per class"
+
+
+@contextlib.contextmanager
+def _begun(settings, stop):
+    """Gives the job of a run with its directory, which is held until the block ends."""
     processes.on_first(lambda: rundir.check(settings))
     data = load_data(settings).replicated()
     stop.check()
     job = prepare(settings, data)
     with rundir.held(settings):  # not before: a mistake leaves no directory behind
-        _execute(job, data, stop)
-
-
-def _execute(job, data, stop):
-    settings, directory = job.settings, rundir.RunDirectory(job.settings.workdir)
-    _check_alike(settings, data, directory)
-    processes.on_first(lambda: rundir.open_run(directory, settings, data))
-    stop.advice = f"Continue with: {invoked('run')} --resume --workdir {shlex.quote(settings.workdir)}"
-    show.say(f"{settings.method} on {settings.dataset}, {settings.ipc} image(s) per class, in {directory.path}")
-    show.say("  ".join(f"{name}={value}" for name, value in settings.values().items()), style="dim")
-    made = _make(job, directory, stop)
-    job = job._replace(settings=_as_made(settings, made))
-    if made.learned is not None:
-        save_condensed(job, directory, made.learned)
-    for accuracy, is_all in evaluate_all(job, directory, made.learned, stop):
-        save_result(job, directory, made, accuracy, is_all)
-    if processes.is_first():
-        show.console.print(show.table(settings, accuracy))
-    took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
-    show.say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
+        directory = rundir.RunDirectory(settings.workdir)
+        _check_alike(settings, data, directory)
+        processes.on_first(lambda: rundir.open_run(directory, settings, data))
+        yield job, directory
 
 
 def _as_made(settings, made):

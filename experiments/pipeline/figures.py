@@ -136,6 +136,25 @@ def agreement(path: Path, panels: dict[str, list[tuple[float, float]]]) -> None:
     _save(figure, path, 120)
 
 
+def steps(path: Path, labels: Sequence[str], lines: dict[str, list[tuple[float, float]]]) -> None:
+    """Draws the accuracy after every step, a line for each way to learn.
+
+    Args:
+        path: file of the PNG.
+        labels: the label of every step.
+        lines: name -> mean and deviation after every step.
+    """
+    figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for name, points in lines.items():
+        mean, deviation = zip(*points)
+        axes.errorbar(range(len(labels)), mean, deviation, marker="o", capsize=3, label=name)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylabel("test accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path, 120)
+
+
 def _save(figure, path, dpi):
     with writing(path) as temporary:
         figure.savefig(temporary, dpi=dpi, format="png")

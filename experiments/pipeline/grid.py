@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dcjax import InputError
+from experiments.methods import METHODS
 from experiments.parts.values import flag
 from experiments.pipeline import lock, show
 from experiments.pipeline.endings import Diverged, Stopped
@@ -18,12 +19,14 @@ from experiments.pipeline.machine import environment
 from experiments.pipeline.rundir import write_text
 from experiments.report import markdown
 from experiments.report.records import Comparison
-from experiments.settings.flags import flags_in
-from experiments.settings.parse import parse
+from experiments.settings.flags import flags_in, known_flags
+from experiments.settings.parse import chosen_members, parse
 from experiments.settings.saved import dump, load
+from experiments.settings.settings import paper_settings
 
 Run = Callable[[list[str]], None]  # runs a command line of experiments.run
 _ALONE = ("coordinator", "num_processes", "process_id")
+_DATA = ("dataset", "data_dir", "image_size", "channels", "only_classes", "zca", "zca_epsilon")
 OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole")
 
 
@@ -57,6 +60,14 @@ def without(words: list[str], flags: Iterable[str]) -> list[str]:
     starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
     pairs = [words[begin:end] for begin, end in itertools.pairwise(starts)]
     return [word for pair in pairs if flags_in(pair[:1])[0] not in flags for word in pair]
+
+
+def flags_of(method: str, dataset: str, ipc: int, names: dict[str, str], passed: list[str]) -> set[str]:
+    """Gives all flags that a run has with some parts in place of its method's own, if flags of `passed` that name a part go to it."""
+    axes = METHODS[method].kind.axes
+    others = {axis: member for axis, member in chosen_members(passed).items() if axis in axes}
+    parts = paper_settings(method, dataset, ipc, others | names).parts
+    return {*map(flag, axes)}.union(*(known_flags(type(part)) for part in parts.values()))
 
 
 def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
@@ -97,11 +108,11 @@ def _check(cells):
     data, built = {}, set()
     for cell in cells:
         settings = parse(cell.arguments)
-        _check_place(settings)
+        check_place(settings)
         if cell[:2] in built:
             continue
         built.add(cell[:2])
-        source = tuple(settings.values()[name] for name in ("dataset", "data_dir", "image_size", "zca", "zca_epsilon"))
+        source = tuple(settings.values()[name] for name in _DATA)
         try:
             data[source] = data.get(source) or load_data(settings)
             prepare(settings, data[source])
@@ -110,7 +121,7 @@ def _check(cells):
             raise InputError(f"The runs of {cell.row}{of} cannot be made: {error}") from None
 
 
-def _check_place(settings):
+def check_place(settings):
     """Refuses a run directory that holds a run with other settings."""
     noted = Path(settings.workdir, "config.json")
     if noted.is_file() and dump(load(noted)) != dump(settings):

@@ -70,8 +70,9 @@ class Made(NamedTuple):
 def load_data(settings: Settings, data_dir: str | None = None) -> dc.data.Dataset:
     """Loads the data set that settings name, normalised as they say."""
     whitening = dc.normalisation.zca(settings.zca_epsilon) if settings.zca else None
-    place = data_dir or settings.data_dir
-    return dc.data.load(settings.dataset, data_dir=place, image_size=settings.image_size, normalisation=whitening)
+    shape = {"image_size": settings.image_size, "channels": settings.channels}
+    data = dc.data.load(settings.dataset, data_dir=data_dir or settings.data_dir, normalisation=whitening, **shape)
+    return data.only(settings.only_classes) if settings.only_classes else data
 
 
 def started_from(settings: Settings, num_classes: int) -> int:
@@ -83,6 +84,23 @@ def started_from(settings: Settings, num_classes: int) -> int:
 
 def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
     """Builds the method and checks that the data hold enough images for it, before anything is computed."""
+    check_images(settings, data)
+    smallest = min(data.train.counts)
+    keys = Keys(*replicate(jax.random.split(jax.random.key(settings.seed), 4)))
+    method = build(settings, data)
+    network = jax.eval_shape(method.net.init, keys.init)
+    check_memory(network=network, gradient_of_the_network=network)
+    if method.condenser is None:
+        return Job(settings, data, method, keys, draw=0)
+    job = Job(settings, data, method, keys, draw=min(draw_size(settings, data.num_classes), smallest))
+    state = job.described_start()
+    images = jax.eval_shape(job.decoded, state.syn)
+    check_memory(state_of_the_run=state, condensed_images=images, gradient_of_the_images=images)
+    return job
+
+
+def check_images(settings: Settings, data: dc.data.Dataset) -> None:
+    """Refuses data with fewer images of a class than a set takes or starts from."""
     smallest = min(data.train.counts)
     if settings.ipc > smallest and not settings.about.takes_all:
         name = data.class_names[data.train.counts.index(smallest)]
@@ -95,17 +113,6 @@ def prepare(settings: Settings, data: dc.data.Dataset) -> Job:
             f"--ipc {settings.ipc} with --parameterization {settings.parameterization} starts from {needed} real "
             f"images of every class, but the smallest has {smallest} to train on: learn fewer or smaller ones, or give --start noise."
         )
-    keys = Keys(*replicate(jax.random.split(jax.random.key(settings.seed), 4)))
-    method = build(settings, data)
-    network = jax.eval_shape(method.net.init, keys.init)
-    check_memory(network=network, gradient_of_the_network=network)
-    if method.condenser is None:
-        return Job(settings, data, method, keys, draw=0)
-    job = Job(settings, data, method, keys, draw=min(draw_size(settings, data.num_classes), smallest))
-    state = job.described_start()
-    images = jax.eval_shape(job.decoded, state.syn)
-    check_memory(state_of_the_run=state, condensed_images=images, gradient_of_the_images=images)
-    return job
 
 
 def _untrained(net):

@@ -18,13 +18,16 @@ class Source(NamedTuple):
     name: str
     data_dir: str | None
     image_size: int | None
+    channels: int | None
+    only_classes: tuple[int, ...]
     whitened: Path | None  # the file of a set that was learned from whitened images, as test images are to be whitened
 
     def load(self) -> dc.data.Dataset:
         """Loads the data, on every device."""
         fit = self.whitened and (lambda pixels: restored(read_npz(self.whitened)))
-        size, place = self.image_size, self.data_dir
-        return dc.data.load(self.name, data_dir=place, image_size=size, normalisation=fit).replicated()
+        shape = {"image_size": self.image_size, "channels": self.channels}
+        data = dc.data.load(self.name, data_dir=self.data_dir, normalisation=fit, **shape)
+        return (data.only(self.only_classes) if self.only_classes else data).replicated()
 
 
 def found(path: str) -> Path:
@@ -38,12 +41,12 @@ def found(path: str) -> Path:
 def source(path: Path, dataset: str | None, data_dir: str | None, image_size: int | None) -> Source:
     """Gives the data to test a set on: as the arguments say, else as the set's run had them."""
     config = (path if path.is_dir() else path.parent) / "config.json"
-    own = {"dataset": _dataset(path), "data_dir": None, "image_size": None}
+    own = {"dataset": _dataset(path), "data_dir": None, "image_size": None, "channels": None, "only_classes": ()}
     if (path.is_dir() or path.name == "condensed.npz") and config.is_file():
         settings = saved.load(config)
         own = {name: getattr(settings, name) for name in own}
     given = {"dataset": dataset, "data_dir": data_dir, "image_size": image_size}
-    chosen = {name: value or own[name] for name, value in given.items()}
+    chosen = own | {name: value for name, value in given.items() if value}
     if not chosen["dataset"]:
         raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
     return Source(*chosen.values(), _whitened(path))

@@ -14,7 +14,7 @@ def results(runs: list[Run]) -> str:
     """Writes a line for every run; columns that would be empty are left out."""
     rows = [tables.row(run) for run in runs]
     names = [name for name in tables.HEADINGS if any(getattr(row, name) for row in rows)]
-    return _table([tables.HEADINGS[name] for name in names], [[_cell(row, name) for name in names] for row in rows])
+    return table([tables.HEADINGS[name] for name in names], [[_cell(row, name) for name in names] for row in rows])
 
 
 def _cell(row, name):
@@ -32,11 +32,12 @@ def comparison(found: Comparison) -> str:
         [escape(words.method(method)), *map(words.accuracy, cells)] for method, cells in tables.compared(found).items()
     ]
     title = f"Methods compared on {escape(tables.compared_dataset(found))}: {code(found.command)}"
-    text = f"{title}\n{escape(tables.about(found))}\n\n{_table(heading, lines)}"
+    text = f"{title}\n{escape(tables.about(found))}\n\n{table(heading, lines)}"
     return text + "".join(f"\n{escape(sentence)}\n" for sentence in tables.overtaken(found))
 
 
-def _table(heading, lines):
+def table(heading: list[str], lines: list[list[str]]) -> str:
+    """Writes a table of texts that are escaped already."""
     rows = [heading, ["---"] * len(heading), *lines]
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 

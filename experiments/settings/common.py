@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 from dcjax import InputError
 from experiments.parts.images import Images
 from experiments.parts.part import Part, claim
-from experiments.parts.values import MOST, Count, Mark, MaybeCount, MaybeRate, MaybeSide, Rate, Seed, Steps
+from experiments.parts.values import (
+    MOST,
+    Count,
+    Mark,
+    MaybeChannels,
+    MaybeCount,
+    MaybeRate,
+    MaybeSide,
+    Rate,
+    Seed,
+    Steps,
+)
 
 Free = Mark.FREE, Mark.ASIDE
 
@@ -29,6 +40,10 @@ class Run(Part):
     """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR)."""
     image_size: MaybeSide = None
     """Pixels along each side, to which images are cropped and resized."""
+    channels: MaybeChannels = None
+    """Channels of images: 1 makes them grey, 3 repeats grey ones; as they are when not given."""
+    only_classes: tuple[int, ...] = ()
+    """Classes to take, by their numbers, as if the data set had no others; all when not given."""
     zca: bool = False
     """Whiten images (ZCA, fitted on the training split) instead of normalising each channel."""
     zca_epsilon: Rate = 0.1

@@ -1,0 +1,170 @@
+"""Makes the memory of every step of a stream: a run directory of its own, of the step's classes or data set alone."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import dcjax as dc
+from experiments.methods import MATCHING_EXPERTS, METHODS
+from experiments.methods.unrolled import RTP
+from experiments.parts import RECIPES
+from experiments.pipeline import grid
+from experiments.pipeline.build import unusual
+from experiments.pipeline.execute import make
+from experiments.pipeline.job import check_images, load_data, prepare
+from experiments.pipeline.stop import StopRequest
+from experiments.pipeline.streams import Classes, Stream
+from experiments.settings.flags import words_of
+from experiments.settings.parse import parse
+from experiments.settings.settings import Settings
+
+OWN = {*grid.OWN, "image_size", "channels", "only_classes", "data_dir", "experts", "grows", "devices", "precision"}
+OWN |= {"num_students", "eval_at", "eval_recipe"}  # a memory is tested by other networks than those of a run
+OWN |= {field.name for recipe in RECIPES.members.values() for field in dataclasses.fields(recipe)}
+SHARED = "rtp_shared"  # RTP's memory, the bases of which the classes of all steps share
+MEMORIES = (*(name for name, method in METHODS.items() if not method.takes_all), SHARED)
+TrainExperts = Callable[[list[str]], None]  # runs a command line of experiments.experts
+
+
+class Step(NamedTuple):
+    """One step of a stream, of which a memory is made."""
+
+    name: str  # one of MEMORIES
+    order: int
+    number: int
+    stream: Stream
+
+    @property
+    def method(self) -> str:
+        """Gives the method that makes the memory."""
+        return RTP.name if self.name == SHARED else self.name
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Gives the parts that replace the method's own: a shared memory grows after the first step."""
+        return {"parameterization": "grown_memory"} if self.name == SHARED and self.number else {}
+
+    @property
+    def directory(self) -> str:
+        """Names the run directory; a shared memory begins as any other."""
+        return f"{self.name if self.parts else self.method}-{self.order}-{self.number + 1}"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Gives the classes that come in the step; none where a whole data set does."""
+        return self.stream.of_step(self.number) if isinstance(self.stream, Classes) else ()
+
+    @property
+    def dataset(self) -> str:
+        """Gives the name of the data set that the memory is made of."""
+        return self.stream.data_of(self.number).name
+
+
+@dataclasses.dataclass(frozen=True)
+class StepMemories:
+    """Makes memories, or reads those that are there.
+
+    Attributes:
+        place: folder of the run directories, `METHOD-ORDER-STEP`.
+        ipc: images of each class, or the bytes of so many.
+        methods: methods that are compared; a flag that is passed on goes to those that have it.
+        passed: words that are passed on to every run.
+        source: settings that say how the data are read.
+        experts: flags of `experiments.experts` for methods that match experts.
+        train_experts: makes experts.
+        stop: asked between iterations.
+    """
+
+    place: Path
+    ipc: int
+    methods: tuple[str, ...]
+    passed: list[str]
+    source: dict[str, Any]
+    experts: dict[str, Any]
+    train_experts: TrainExperts
+    stop: StopRequest
+
+    def check(self, streams: Sequence[Stream], orders: tuple[int, ...]) -> None:
+        """Refuses whatever no memory can be made of, before the first is: too few images, flags that do not fit, other runs' places."""
+        for method in self.methods:
+            for stream, order in zip(streams, orders):
+                steps = [Step(method, order, t, stream) for t in range(stream.memories(stream.steps - 1))]
+                for step in steps:
+                    grid.check_place(self._settings(step))
+                for step in _tightest(steps) if order == orders[0] else ():
+                    self._check(step)
+
+    def of(self, step: Step) -> dc.Condensed:
+        """Gives a step's memory, which is made, or gone on with, unless it is there."""
+        settings = self._settings(step)
+        directory = Path(settings.workdir)
+        if not (directory / "condensed.npz").is_file():
+            if step.parts:
+                self.of(step._replace(number=step.number - 1))
+            if step.method in MATCHING_EXPERTS:
+                self._make_experts(settings)
+            is_begun = (directory / "config.json").is_file()
+            make(parse([*self._words(step), *(["--resume"] if is_begun else [])]), self.stop)
+        return dc.load_condensed(directory / "condensed.npz")
+
+    def _check(self, step):
+        """Refuses data that a step's memory cannot be made of; one that needs others, or experts, is not put together before they are there."""
+        settings = self._settings(step)
+        data = load_data(settings)
+        if step.method in MATCHING_EXPERTS:
+            check_images(settings, data)
+            return
+        prepare(self._settings(step._replace(name=step.method)), data)
+        if step.name == SHARED:
+            part = settings.parts["parameterization"]
+            size = {"num_bases": part.bases, "downsample": part.downsample}
+            last = step.stream.memories(step.stream.steps - 1) - 1
+            dc.recalls_within(self.ipc, data.num_classes, data.image_shape, **size, known=last * part.bases)
+
+    def _settings(self, step) -> Settings:
+        return parse(self._words(step))
+
+    def _words(self, step):
+        somewhere = set().union(*(self._flags(step._replace(name=name)) for name in self.methods))
+        own = {"method": step.method, "dataset": step.dataset, "ipc": self.ipc, "seed": step.order}
+        own |= source_of(step.dataset, self.source)
+        own |= {"only_classes": step.classes} if step.classes else {}
+        own |= {**step.parts, "workdir": self.place / step.directory}
+        if step.parts:
+            own["grows"] = self.place / step._replace(number=step.number - 1).directory
+        if step.method in MATCHING_EXPERTS:
+            own["experts"] = self.place / f"experts-{step.order}-{step.number + 1}"
+        return [*words_of(own), *grid.without(self.passed, somewhere - self._flags(step))]
+
+    def _flags(self, step):
+        return grid.flags_of(step.method, step.dataset, self.ipc, step.parts, self.passed)
+
+    def _make_experts(self, settings):
+        """Trains experts on the step's classes, or goes on training them, as far as they are not there."""
+        own = {"dataset": settings.dataset, "place": settings.experts, "seed": settings.seed, **self.experts}
+        own |= {} if settings.data_dir is None else {"data_dir": settings.data_dir}
+        self.train_experts([*words_of(own), "--", *words_of(unusual(settings))])
+
+
+def source_of(dataset: str, source: dict[str, Any]) -> dict[str, Any]:
+    """Gives the settings that say how a data set is read: the folder of TFDS's data sets is none of another's."""
+    is_elsewhere = dataset == "digits" or dataset.partition(":")[0] in ("folder", "npz")
+    return {
+        name: value for name, value in source.items() if value is not None and not (is_elsewhere and name == "data_dir")
+    }
+
+
+def _tightest(steps):
+    """Gives the step with the smallest class, which asks for most; all steps where each is a data set."""
+    if not isinstance(steps[0].stream, Classes):
+        return steps
+    counts = steps[0].stream.data.train.counts
+    return [min(steps, key=lambda step: min(counts[k] for k in step.classes))]
+
+
+def stored_bytes(memory: dc.Condensed) -> int:
+    """Counts the bytes of what a memory stores, apart from what an earlier one does."""
+    return sum(np.asarray(leaf).nbytes for name, leaf in memory.compact.items() if name != "known")
