@@ -27,7 +27,7 @@ Mixing = Callable[[Key], Callable[["Batch"], "Batch"]]  # one draw, then a deter
 Distance = Callable[[Params, Params], Array]  # two trees of one structure -> a scalar
 Loss = Callable[
     [Params, "Batch"], Array
-]  # a mean over images; with an attribute `per_image` that is False, of whole batches alone
+]  # a mean over images; with `per_image` False, an image's loss depends on its batch
 
 
 class Batch(NamedTuple):

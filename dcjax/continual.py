@@ -24,7 +24,6 @@ from dcjax.gradients import image_count
 from dcjax.networks import weights
 from dcjax.optimizers import by_name
 from dcjax.recipes import Recipe
-from dcjax.settling import on_training_set
 from dcjax.training import cross_entropy, flatten
 
 
@@ -65,7 +64,7 @@ def go_on(key: Key, net: Network, params: Params, batch: Batch, recipe: Recipe) 
     """Trains a network further on a flat batch, by all phases of a recipe, from weights that it has; the key is consumed."""
     *phase_keys, settle_key = jax.random.split(key, 1 + len(recipe.phases))
     params = _trained(phase_keys, cross_entropy(net), weights(params), batch, recipe)
-    return _settled(settle_key, net, params, batch, recipe)
+    return recipe.settle(settle_key, net, params, batch)
 
 
 def go_on_distilled(
@@ -87,7 +86,7 @@ def go_on_distilled(
     both = {"student": weights(params), "teacher": params}
     loss = distillation(net, known, temperature)
     both = _trained(phase_keys, loss, both, batch, recipe._replace(phases=phases))
-    return _settled(settle_key, net, both["student"], batch, recipe)
+    return recipe.settle(settle_key, net, both["student"], batch)
 
 
 def _trained(keys, loss, params, batch, recipe):
@@ -95,10 +94,6 @@ def _trained(keys, loss, params, batch, recipe):
     for key, phase in zip(keys, recipe.phases):
         params = phase.train(key, loss, params, batch, recipe, rate)
     return params
-
-
-def _settled(key, net, params, batch, recipe):
-    return on_training_set(key, net, params, batch, batch_size=recipe.batch_size, augment=recipe.augment)
 
 
 class _BesideTeacher(NamedTuple):

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dcjax.base import Array, Batch, Hyper, Key, Network, Params
+from dcjax.base import Array, Batch, Hyper, InputError, Key, Network, Params
 from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
+from dcjax.networks import Settled
 from dcjax.normalisation import normalised_bytes
 from dcjax.recipes import Recipe, dc_recipe
-from dcjax.settling import on_training_set
 from dcjax.sharding import device_count
 from dcjax.training import cross_entropy, flatten, map_images
 
@@ -82,14 +82,13 @@ def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: H
         hyper: what was learned beside the images, for a recipe `at_learned_rate`.
 
     Returns:
-        The trained weights, settled where the network has batch norm: on the training set, as its mini-batches are augmented.
+        The trained weights, settled on the training set where the network has batch norm.
     """
     init_key, *phase_keys, settle_key = jax.random.split(key, 2 + len(recipe.phases))
     params, rate = recipe.begin(net, init_key), recipe.rate(hyper)
     for phase_key, phase in zip(phase_keys, recipe.phases):
         params = phase.train(phase_key, cross_entropy(net), params, batch, recipe, rate)
-    how = {"batch_size": recipe.batch_size, "augment": recipe.augment}
-    return on_training_set(settle_key, net, params, batch, **how)
+    return recipe.settle(settle_key, net, params, batch)
 
 
 class _Student(NamedTuple):
@@ -132,6 +131,11 @@ def accuracy(net: Network, params: Params, test: Split) -> Array:
 
 def predictions(net: Network, params: Params, test: Split) -> Array:
     """Computes the class that the network, settled if it has batch norm, takes each of a split's images for, [T]."""
+    if not (net.per_image or isinstance(params, Settled)):
+        raise InputError(
+            "A network with batch norm is tested with frozen statistics, but these are the weights of one in training: settle them, by "
+            "`net.settle` or `settling.on_training_set`."
+        )
 
     def predict(shared, image):
         params, normalisation = shared

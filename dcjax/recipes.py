@@ -12,6 +12,7 @@ from dcjax import rates
 from dcjax.augment import cutmix, dsa, idc, identity, no_mixing
 from dcjax.base import Array, Augmentation, Batch, Hyper, InputError, Key, Loss, Mixing, Network, Params
 from dcjax.minibatches import in_order, one_view_each, shuffled, steps_per_epoch
+from dcjax.settling import on_training_set
 from dcjax.training import fit, unroll
 
 # A recipe is an argument of compiled functions, and JAX compares such arguments. Its callables are NamedTuples because two of those
@@ -115,6 +116,12 @@ class Recipe(NamedTuple):
     def plain(self) -> "Recipe":
         """Gives the same recipe without augmentation and mixing."""
         return self._replace(augment=identity, mix=no_mixing)
+
+    def settle(self, key: Key, net: Network, params: Params, batch: Batch) -> Params:
+        """Settles a student on its training set, a flat batch, by mini-batches as it was trained on; see `settling`."""
+        replays = any(isinstance(phase, Replay) for phase in self.phases)
+        size = self.batch_size * (batch.label.shape[-1] if replays else 1)
+        return on_training_set(key, net, params, batch, batch_size=size, augment=self.augment, mix=self.mix)
 
     def of_one_view(self, views: int) -> "Recipe":
         """Gives the same recipe for a set of so many views of every source, of which an epoch sees one, drawn for each source."""

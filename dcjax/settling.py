@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dcjax.augment import identity, independent
-from dcjax.base import Augmentation, Batch, InputError, Key, Network, Params
+from dcjax.augment import identity, no_mixing
+from dcjax.base import Augmentation, Batch, InputError, Key, Mixing, Network, Params
+from dcjax.minibatches import picked
 from dcjax.networks import Settled, weights
 
 Settling = Callable[[Network, Params, Batch], Params]  # (net, weights, real [K, N, ...]) -> settled weights
@@ -25,7 +26,7 @@ def on_real(per_class: int = 16, momentum: float = 1.0) -> Settling:
     Args:
         per_class: real images of each class.
         momentum: how far statistics go from those of a network that has seen nothing (mean 0, variance 1) to those of the images. The
-            published program of DC stops a tenth of the way, 0.1.
+            published program of DC stops a tenth of the way, 0.1, before the first comparison on a network.
     """
     if per_class < 1:
         raise InputError(f"A network is settled on at least one image of each class, not {per_class}.")
@@ -38,9 +39,16 @@ def on_real(per_class: int = 16, momentum: float = 1.0) -> Settling:
 
 
 def on_training_set(
-    key: Key, net: Network, params: Params, batch: Batch, *, batch_size: int, augment: Augmentation = identity
+    key: Key,
+    net: Network,
+    params: Params,
+    batch: Batch,
+    *,
+    batch_size: int,
+    augment: Augmentation = identity,
+    mix: Mixing = no_mixing,
 ) -> Params:
-    """Settles on one pass over a training set: statistics are the means over mini-batches, each as the network in training saw it.
+    """Settles on one pass over a training set: statistics are the means over mini-batches that are drawn as those of training are.
 
     Args:
         key: shuffles and augments; consumed.
@@ -49,21 +57,23 @@ def on_training_set(
         batch: the training set, flat [B, ...].
         batch_size: images in each mini-batch; what is left of a pass is left out.
         augment: the augmentation, drawn anew for every image.
+        mix: the mixing, drawn anew for every mini-batch, after augmentation.
     """
     if net.per_image:
         return params
-    order_key, augment_key = jax.random.split(key)
+    minibatch = picked(batch, augment, mix)
+    order_key, draw_key = jax.random.split(key)
     size = batch.image.shape[0]
     taken = min(batch_size, size)
     order = jax.random.permutation(order_key, size)[: size // taken * taken].reshape(-1, taken)
 
     def of_minibatch(key, indices):
-        return net.settle(params, independent(augment, key, batch.image[indices])).statistics
+        return net.settle(params, minibatch(key, indices).image).statistics
 
     def add(total, row):
         return jax.tree.map(jnp.add, total, of_minibatch(*row)), None
 
-    keys = jax.random.split(augment_key, len(order))
+    keys = jax.random.split(draw_key, len(order))
     found = jax.eval_shape(net.settle, params, batch.image[:taken]).statistics
     start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
     total, _ = lax.scan(add, start, (keys, order))

@@ -22,6 +22,7 @@ from helpers import (
 
 import dcjax as dc
 from dcjax import backend, settling, sharding
+from dcjax.evaluate import accuracy
 from dcjax.gradients import batch_gradient
 from dcjax.networks import Settled
 from dcjax.parameterizations import class_labels
@@ -65,6 +66,13 @@ def test_matching_loss_and_image_gradient_at_frozen_statistics(published):
     value, gradient = jax.jit(jax.value_and_grad(loss))(syn.image)
     assert value == pytest.approx(published["loss_layerwise_cosine"].sum(), rel=1e-4)
     assert relative_error(gradient, published["grad_layerwise_cosine"]) < 1e-4
+
+
+def test_real_images_of_every_class_settle(published):
+    params, images = golden_params(published), published["settle"].reshape(3, 16, 28, 28, 1)
+    more = labelled(np.concatenate([images, published["real"]], axis=1))
+    settled = jax.jit(lambda real: settling.on_real(16, 0.1)(convnet(), params, real))(more)
+    chex.assert_trees_all_close(settled.statistics, golden_statistics(published), atol=1e-5, rtol=1e-4)
 
 
 def test_logits_at_frozen_statistics(published):
@@ -186,6 +194,19 @@ def test_a_student_of_four_devices_is_that_of_one(norm):
     )
     apart = optax.tree.norm(jax.tree.map(lambda a, b: np.asarray(a) - np.asarray(b), alone, divided))
     assert apart < 1e-5 * max(moved, 1)
+
+
+def test_a_replay_is_settled_by_images_of_all_classes(started):
+    data, net, params = started
+    batch = flatten(data.sample(jax.random.key(1), 4))
+    found = dc.replay_recipe(per_class=4).settle(jax.random.key(2), net, params, batch)
+    chex.assert_trees_all_close(found.statistics, jax.jit(net.settle)(params, batch.image).statistics, rtol=1e-4)
+
+
+def test_weights_in_training_are_not_tested(started):
+    data, net, params = started
+    with pytest.raises(dc.InputError, match="frozen statistics, but these are the weights of one in training"):
+        accuracy(net, params, data.test)
 
 
 def test_students_with_batch_norm_learn():

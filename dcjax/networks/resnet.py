@@ -9,6 +9,10 @@ from dcjax.base import Array
 from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, require_size
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # channels, in those of the stem, and the stride of the first block
+DOWNSAMPLING = {  # what halves maps: the stride of a convolution, and what follows it
+    "stride": (2, POOLINGS["none"]),
+    "avg_pool": (1, POOLINGS["avg"]),
+}
 _HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -21,9 +25,9 @@ def ResNet18(num_classes: int, norm: str = "instance", downsampling: str = "stri
     Args:
         num_classes: K, the number of classes.
         norm: a key of `NORMS`.
-        downsampling: "stride", or "avg_pool".
+        downsampling: a key of `DOWNSAMPLING`.
     """
-    return Classifier(num_classes, _ResNet("ResNet18", 2, 64, norm, downsampling, sees_maps=downsampling != "stride"))
+    return Classifier(num_classes, _ResNet("ResNet18", 2, 64, norm, downsampling, sees_maps=downsampling == "avg_pool"))
 
 
 def ResNet10(num_classes: int, width: int = 64, norm: str = "instance", downsampling: str = "stride") -> Classifier:
@@ -36,7 +40,7 @@ def ResNet10(num_classes: int, width: int = 64, norm: str = "instance", downsamp
         num_classes: K, the number of classes.
         width: channels of the stem; 64, but on CIFAR IDC takes 32.
         norm: a key of `NORMS`.
-        downsampling: "stride", or "avg_pool".
+        downsampling: a key of `DOWNSAMPLING`.
     """
     return Classifier(num_classes, _ResNet("ResNet10", 1, width, norm, downsampling, kernel_init=_HE))
 
@@ -77,8 +81,7 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        pools = self.downsampling == "avg_pool" and self.stride == 2
-        stride, pool = (1, POOLINGS["avg"]) if pools else (self.stride, POOLINGS["none"])
+        stride, pool = DOWNSAMPLING[self.downsampling] if self.stride == 2 else (1, POOLINGS["none"])
         out = pool(nn.relu(_normalised(_conv(x, self.channels, 3, stride, "0", self.kernel_init), self.norm, "0")))
         out = _normalised(_conv(out, self.channels, 3, 1, "1", self.kernel_init), self.norm, "1")
         if self.stride != 1 or x.shape[-1] != self.channels:

@@ -20,9 +20,9 @@ class Matching(ObjectivePart):
     dsa_strategy: Strategy = ()
     """Operators that DSA's augmentation draws from; all when not given, but for dsa_digits, which does not flip."""
     settle_images: Size = 16
-    """Real images of each class whose statistics a network with batch norm is frozen at for a comparison."""
+    """Real images of each class, of those that are compared, whose statistics a network with batch norm is frozen at."""
     settle_momentum: Annotated[float, *POSITIVE, at_most(1)] = 0.1
-    """How far these statistics go from mean 0 and variance 1 to those of the images; 1 is all the way, 0.1 as published."""
+    """How far these statistics go from mean 0 and variance 1 to those of the images; 1 is all the way, 0.1 where DC's program stops for a new network."""
 
     def idle(self, settings: Any) -> dict[str, str]:
         idle = idle_strategy("augment", "dsa_strategy", self.augment)
