@@ -64,6 +64,16 @@ def note(directory: Path, content: dict[str, Any]) -> None:
     write_text(Path(directory) / NOTE, json.dumps(content, indent=2) + "\n")
 
 
+def check_segments(whose: str, epochs: int, max_start: int, span: int) -> None:
+    """Refuses segments that may end after the last of the epochs that experts, named for the message, are trained for."""
+    last = max_start - 1
+    if last + span > epochs:
+        raise InputError(
+            f"Segments that begin up to epoch {last} and span {span} end at epoch {last + span}, but {whose} were trained for {epochs}: start "
+            f"before {max(epochs - span + 1, 1)}, span fewer epochs, or train for more."
+        )
+
+
 class Experts:
     """Reads the experts of a directory.
 
@@ -84,12 +94,7 @@ class Experts:
 
     def check(self, max_start: int, span: int) -> None:
         """Refuses segments that may end after the last epoch."""
-        epochs = self.about["epochs"]
-        if max_start - 1 + span > epochs:
-            raise InputError(
-                f"Segments that begin up to epoch {max_start - 1} and span {span} end at epoch {max_start - 1 + span}, but the experts in "
-                f"{self.directory} were trained for {epochs}: start before {max(epochs - span + 1, 1)}, span fewer epochs, or train for more."
-            )
+        check_segments(f"the experts in {self.directory}", self.about["epochs"], max_start, span)
 
     def weights(self, expert: int, epoch: int) -> Params:
         """Reads the weights of one expert after an epoch, float32."""

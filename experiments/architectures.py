@@ -102,6 +102,8 @@ class Wanted:
         for name in ("depths", "widths", "activations", "poolings", "norms"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
+        if len({*self.proxies}) < len(self.proxies):
+            raise InputError("--proxies names one twice: give each once.")
         check_ranges(self)
 
     def axes(self) -> dict[str, tuple]:

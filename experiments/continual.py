@@ -26,6 +26,7 @@ import dcjax as dc
 from dcjax import InputError, continual, sharding
 from dcjax.checkpoint import digest
 from experiments.experts import train
+from experiments.methods import MATCHING_EXPERTS
 from experiments.parts.choices import AUGMENTS
 from experiments.parts.values import (
     MOST,
@@ -41,7 +42,7 @@ from experiments.parts.values import (
     check_ranges,
     flag,
 )
-from experiments.pipeline import grid, lock, outcomes, scores, show
+from experiments.pipeline import grid, lock, outcomes, scores, sets, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.lessons import TRAININGS, Course, Lessons
 from experiments.pipeline.machine import configure_jax
@@ -167,11 +168,11 @@ def _courses(wanted, streams):
 
 def _streams(wanted):
     """Gives the stream of every order."""
-    sets = [dc.data.load(name, **source_of(name, wanted.source)).replicated() for name in wanted.names]
+    loaded = [dc.data.load(name, **source_of(name, wanted.source)).replicated() for name in wanted.names]
     if wanted.sequence:
-        _check_alike(wanted.sequence, sets)
-        return [Sets(tuple(sets))] * len(wanted.orders)
-    (data,) = sets
+        _check_alike(wanted.sequence, loaded)
+        return [Sets(tuple(loaded))] * len(wanted.orders)
+    (data,) = loaded
     if data.num_classes % wanted.steps or data.num_classes < 2 * wanted.steps:
         fit = [steps for steps in range(1, data.num_classes // 2 + 1) if data.num_classes % steps == 0]
         raise InputError(
@@ -216,13 +217,18 @@ def _lessons(wanted, place, passed, stream, stop):
     augment = {} if wanted.augment == "recipe" else {"augment": AUGMENTS[wanted.augment]}
     names = ("ipc", "recipe", "epochs", "augment", "temperature")
     about = {name: getattr(wanted, name) for name in names} | {"training_of_networks": trained.description}
-    seen = [stream.data_of(step).fingerprint() for step in range(len(wanted.names))]
+    about |= {name: getattr(wanted, name) for name in ("experts", "expert_epochs") if _matches_experts(wanted)}
+    seen = [sets.fingerprint(stream.data_of(step)) for step in range(len(wanted.names))]
     depends = {**about, "steps": stream.steps, "network": network, "data": seen, "passed": passed}
     store = scores.resumed(place / "scores.json", depends)
     weights = place / "weights" / digest({}, depends)[:12]
     lessons = Lessons(net, trained._replace(**augment), wanted.temperature, wanted.networks, weights, store, stop)
     show.say("  ".join(f"{name}={value}" for name, value in network.items()) + f"; {trained.description}", style="dim")
     return lessons, {"data": [*wanted.names], "steps": stream.steps, **about, "network": network}
+
+
+def _matches_experts(wanted):
+    return any(method in MATCHING_EXPERTS for method in wanted.methods)
 
 
 if __name__ == "__main__":

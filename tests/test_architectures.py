@@ -14,7 +14,7 @@ from helpers import relative_error
 import dcjax as dc
 from dcjax import training
 from experiments import architectures
-from experiments.pipeline import candidates, figures, standings
+from experiments.pipeline import candidates, figures, proxies, standings
 from experiments.pipeline.search import Search
 from experiments.pipeline.trials import Trials
 
@@ -182,6 +182,19 @@ def test_bad_input_of_a_search_gets_one_sentence(case, capsys):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["whole", "random", "early_stopping"])
+def test_a_set_is_not_taken_for_something_else_that_networks_are_trained_on(name):
+    with pytest.raises(dc.InputError, match=f"The set {name} has the name of something else"):
+        proxies._check_names(["dc", name])
+
+
+def test_everything_is_given_once(capsys):
+    assert architectures.main(["set.npz", *SEARCH]) == 2
+    assert "set.npz is given twice" in capsys.readouterr().err
+    assert architectures.main([*SEARCH, "--proxies", "random,random"]) == 2
+    assert "--proxies names one twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"settings": {}, "candidates": {"a": {"trained": {"dc": {}}}}}'])
 def test_a_damaged_record_is_named(text, capsys):
     Path("search").mkdir()
@@ -249,6 +262,9 @@ def test_standings_by_hand():
     assert row["all"]["low"] <= row["all"]["value"] <= row["all"]["high"]
     assert (row["chosen"], row["chosen_accuracy"], row["seconds"], row["images"]) == ("b", 91.0, 8.0, 100)
     assert whole["all"]["value"] == 1
+    del known["c"]["trained"]["whole"]
+    assert "all" not in standings.rows(known, ["dc"], 0)[1], "of the whole set, all are not known"
+    known["c"] = of(None, 0.1, 0.1)
     assert standings.points(known, ["dc"])["dc"][0] == (50.0, 90.0)
 
 

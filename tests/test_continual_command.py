@@ -14,11 +14,15 @@ import pytest
 from helpers import small_data
 
 import dcjax as dc
+from dcjax.experts import note
 from experiments import continual, evaluate
-from experiments.pipeline import execute, lessons
-from experiments.pipeline.endings import Stopped
+from experiments.pipeline import execute, lessons, outcomes
+from experiments.pipeline.endings import Diverged, Stopped
+from experiments.pipeline.step_memories import Step
 from experiments.pipeline.streams import Classes, Sets
 from experiments.run import main as run
+from experiments.settings.flags import read
+from experiments.settings.saved import dump
 
 ROOT = Path(__file__).parents[1]
 PLACE = Path("runs/continual-digits")
@@ -122,6 +126,32 @@ def test_memories_are_runs_of_the_classes_of_a_step_alone(monkeypatch):
     assert first.class_names == tuple(str(k) for k in order[:2])
 
 
+def test_a_network_that_diverged_in_one_step_counts_in_the_others():
+    accuracy = np.full((2, 2, 2), np.nan)
+    accuracy[0, 0], accuracy[1] = [np.nan, 0.9], [[0.5, 0.6], [0.7, 0.8]]
+    np.testing.assert_allclose(outcomes._mean(accuracy), [[0.9, np.nan], [0.55, 0.75]])
+    accuracy[0, 0] = np.nan
+    with pytest.raises(Diverged):
+        outcomes._mean(accuracy)
+
+
+def test_a_memory_begun_with_other_experts_is_refused(capsys):
+    (PLACE / "mtt-0-1").mkdir(parents=True)
+    (PLACE / "experts-0-1").mkdir()
+    words = ["--steps", "2", "--methods", "mtt", *QUICK]
+    memories = continual._memories(read(continual.Continual, words).resolved(), PLACE, [*NETWORK[1:]], None)
+    streams = continual._streams(read(continual.Continual, words).resolved())
+    settings = memories._settings(Step("mtt", 0, 0, streams[0]))
+    (PLACE / "mtt-0-1" / "config.json").write_text(json.dumps(dump(settings)))
+    note(PLACE / "experts-0-1", {"number": 10, "epochs": 20})
+    memories.check(streams, (0,))
+    assert continual.main([*words, "--experts", "3", *NETWORK]) == 2
+    assert (
+        "mtt-0-1 was begun with 10 experts of 20 epochs, not 3 of 20: give another --workdir."
+        in capsys.readouterr().err
+    )
+
+
 @pytest.mark.slow
 def test_a_memory_may_be_tested_by_itself():
     assert continual.main(["--steps", "2", "--methods", "random", *QUICK, *NETWORK]) == 0
@@ -143,6 +173,10 @@ BAD = {
         "--ipc 200 asks for more images than there are: class '8' has 139 to train on.",
     ),
     "experts of a class that is too small": (["--ipc", "200", "--methods", "haba"], "--ipc 200 asks for more images"),
+    "segments behind the last epoch": (
+        ["--methods", "mtt", "--expert-epochs", "3"],
+        "Segments that begin up to epoch 9 and span 2 end at epoch 11, but the experts of every step were trained for 3",
+    ),
     "no place for addresses": (
         ["--ipc", "3", "--methods", "rtp_shared"],
         "16 bases of side 1/2 take 256 of the 384 values of 3 image(s) per class",

@@ -47,6 +47,17 @@ def test_the_width_of_the_set_is_that_of_a_convnet_alone():
     assert widths == {"convnet": 6, "convnet:width=3": 3, "resnet10": 64}
 
 
+@pytest.mark.parametrize("text", ["convnet:norm=none,norm=batch", "convnet:depth=1,width=4,depth=2"])
+def test_a_setting_is_given_once(text):
+    with pytest.raises(dc.InputError, match="names a setting twice"):
+        specified(text)
+
+
+def test_a_colon_is_followed_by_settings():
+    with pytest.raises(dc.InputError, match="names a setting ''"):
+        specified("mlp:")
+
+
 def test_a_set_is_evaluated_on_specified_networks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     data = dc.data.load("digits")

@@ -91,11 +91,13 @@ def _normalised(memory, data):
 
 
 def _mean(accuracy):
-    """Gives the mean over the networks whose training did not diverge, [T, T]."""
-    is_good = np.isfinite(accuracy[-1, -1])
-    if not is_good.any():
+    """Gives the mean over the networks whose training up to a step did not diverge, [T, T]; NaN for tasks that had not come."""
+    have_come = np.tril(np.ones(accuracy.shape[:2], bool))
+    if np.isnan(accuracy[have_come]).all(-1).any():
         raise Diverged("The training of all networks diverged: the memories or the rate are not fit for them.")
-    return accuracy[..., is_good].mean(-1)
+    is_good = np.isfinite(accuracy) & np.expand_dims(have_come, -1)
+    total = np.where(is_good, accuracy, 0).sum(-1)
+    return np.where(have_come, total / np.maximum(is_good.sum(-1), 1), np.nan)
 
 
 def _percent(share):

@@ -8,13 +8,14 @@ import jax
 import numpy as np
 
 import dcjax as dc
-from dcjax import foreign
+from dcjax import InputError, foreign
 from dcjax.files import read_json
 from dcjax.sharding import replicate
 from dcjax.training import flatten
 from experiments.methods import METHODS
 from experiments.pipeline import sets
 from experiments.pipeline.job import prepare
+from experiments.pipeline.record import EARLY, WHOLE
 from experiments.pipeline.rivals import random_rivals
 from experiments.pipeline.select import select
 from experiments.pipeline.stop import StopRequest
@@ -41,6 +42,9 @@ def condensed_sets(paths: list[Path], data: dc.data.Dataset) -> tuple[list[Proxy
     """Reads condensed sets; gives them, and the images per class of a selection that is as large as the first.
 
     Each is named by its method where that is no other's name, and by its path elsewhere.
+
+    Raises:
+        InputError: two sets have one name, or one has that of something else that networks are trained on.
     """
     found = [(path, index, each) for path in paths for index, each in enumerate(foreign.read(path, data))]
     methods = [each.meta.get("method") for _, _, each in found]
@@ -49,7 +53,17 @@ def condensed_sets(paths: list[Path], data: dc.data.Dataset) -> tuple[list[Proxy
         is_its_own = method and methods.count(method) == 1 and method not in SELECTIONS
         name = method if is_its_own else f"{path}-{index}" if index else str(path)
         proxies.append(_condensed(name, path, each))
+    _check_names([proxy.name for proxy in proxies])
     return proxies, random_rivals(found[0][2])["random"]
+
+
+def _check_names(names):
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"{twice} is given twice: give every set once.")
+    taken = next((name for name in names if name in (*SELECTIONS, EARLY, WHOLE)), None)
+    if taken:
+        raise InputError(f"The set {taken} has the name of something else that networks are trained on: rename it.")
 
 
 def _condensed(name, path, found):

@@ -44,7 +44,7 @@ def rows(candidates: dict[str, dict], proxies: list[str], seed: int) -> list[dic
 def _row(candidates, proxy, seed):
     order = ranked(candidates, proxy)
     both = [name for name in order if WHOLE in candidates[name]["trained"]]
-    is_known = len(both) == len(order)  # else the whole set was left to the best ones
+    is_known = len(both) == len(candidates if proxy == WHOLE else order)  # else the whole set was left to the best ones
     facts = {"candidates": len(order)}
     if order:
         facts |= {"chosen": order[0], "chosen_accuracy": _percent(candidates[order[0]])}

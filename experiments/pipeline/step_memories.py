@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import dcjax as dc
+from dcjax import InputError
+from dcjax.experts import Experts, check_segments
 from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.methods.unrolled import RTP
 from experiments.parts import RECIPES
@@ -94,6 +96,7 @@ class StepMemories:
                 steps = [Step(method, order, t, stream) for t in range(stream.memories(stream.steps - 1))]
                 for step in steps:
                     grid.check_place(self._settings(step))
+                    self._check_experts(step)
                 for step in _tightest(steps) if order == orders[0] else ():
                     self._check(step)
 
@@ -116,6 +119,8 @@ class StepMemories:
         data = load_data(settings)
         if step.method in MATCHING_EXPERTS:
             check_images(settings, data)
+            part = settings.parts["trajectory"]
+            check_segments("the experts of every step", self.experts["epochs"], part.max_start, part.span)
             return
         prepare(self._settings(step._replace(name=step.method)), data)
         if step.name == SHARED:
@@ -123,6 +128,18 @@ class StepMemories:
             size = {"num_bases": part.bases, "downsample": part.downsample}
             last = step.stream.memories(step.stream.steps - 1) - 1
             dc.recalls_within(self.ipc, data.num_classes, data.image_shape, **size, known=last * part.bases)
+
+    def _check_experts(self, step):
+        """Refuses a memory that was begun with other experts."""
+        settings = self._settings(step)
+        if step.method in MATCHING_EXPERTS and Path(settings.workdir, "config.json").is_file():
+            about = Experts(settings.experts).about
+            theirs, ours = (tuple(facts[name] for name in ("number", "epochs")) for facts in (about, self.experts))
+            if theirs != ours:
+                raise InputError(
+                    f"{settings.workdir} was begun with {theirs[0]} experts of {theirs[1]} epochs, not {ours[0]} of {ours[1]}: give another "
+                    "--workdir."
+                )
 
     def _settings(self, step) -> Settings:
         return parse(self._words(step))

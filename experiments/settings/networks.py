@@ -33,13 +33,17 @@ def specified(text: str, **usual: Any) -> Part:
     Raises:
         InputError: there is no such network, setting or value.
     """
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
+    words = rest.split(",") if colon else []
+    named = [word.partition("=")[0] for word in words]
+    if len({*named}) < len(named):
+        raise InputError(f"The network {text!r} names a setting twice: give each once.")
     if name not in NETWORKS.members:
         choices = [*NETWORKS.members]
         raise InputError(f"There is no network {name!r}: choose {', '.join(choices)}.{nearest(name, choices)}")
     kind = NETWORKS.members[name]
     hints = get_type_hints(kind)
-    given = dict(_setting(text, kind, hints, word) for word in rest.split(",") if rest)
+    given = dict(_setting(text, kind, hints, word) for word in words)
     part = kind(**{setting: value for setting, value in usual.items() if setting in hints} | given)
     try:
         check_ranges(part)
