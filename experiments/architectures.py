@@ -145,6 +145,7 @@ def search(argv: list[str]) -> None:
             record = _record(wanted, place, settings, found)
             own = Search(data, replicate(held_out), found, EARLY in wanted.proxies, *recipes, wanted.seed, record, stop)
             record.facts = _facts(argv, own, tried, left_out)
+            _tabulate(own, tried)  # what an earlier command measured stays in the table if this one is stopped
             own.try_all(tried, wanted.whole, lambda: _tabulate(own, tried))
             record.facts["complete"] = True
             _tabulate(own, tried)

@@ -228,7 +228,9 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
     since = {  # settings that there were not then
         **{"zca": False, "zca_epsilon": 0.1, "classes": None, "tasks": 1, "halve_every": None, "clip": None},
         **{"labels": "hard", "label_rate": 0.1, "label_certainty": 0.9, "init_seed": None},
-        **{"minutes": None, "eval_views": "all", "channels": None, "only_classes": ()},
+        **{"minutes": None, "eval_views": "all", "settle_images": 16, "settle_momentum": 0.1},
+        **{"dsa_strategy": (), "network_dsa_strategy": (), "eval_dsa_strategy": ()},
+        **{"channels": None, "only_classes": ()},
     }
     launched = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
     found = [parse(cell.arguments).values() for cell in filled[0]]

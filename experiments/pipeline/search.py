@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -45,18 +45,24 @@ class Search(NamedTuple):
             on_candidate: called after each of them.
         """
         batch = flatten(everything(self.data)) if whole != "none" else None
-        with show.progress("training candidates", len(candidates)) as advance:
-            for candidate in candidates:
-                trials = Trials(candidate.net)
-                self.try_proxies(candidate, trials)
-                if whole == "all":
-                    self.try_whole(candidate, trials, batch)
-                on_candidate()
-                advance(candidate.name)
+        wanted = {*self.names, *([WHOLE] if whole == "all" else [])}
+        for candidate in self._in_turn("training candidates", candidates, wanted, on_candidate):
+            trials = Trials(candidate.net)
+            self.try_proxies(candidate, trials)
+            if whole == "all":
+                self.try_whole(candidate, trials, batch)
         best = self._best(candidates) if whole == "top" else []
-        with show.progress("training the best on the whole set", len(best)) as advance:
-            for candidate in best:
-                self.try_whole(candidate, Trials(candidate.net), batch)
+        for candidate in self._in_turn("training the best on the whole set", best, {WHOLE}, on_candidate):
+            self.try_whole(candidate, Trials(candidate.net), batch)
+
+    def _in_turn(self, title, candidates, wanted, on_candidate) -> Iterator[Candidate]:
+        """Yields the candidates that lack some of the wanted trainings, under a progress bar."""
+        lacking = [each for each in candidates if not wanted <= self.record.trained(each.name).keys()]
+        if not lacking:
+            return
+        with show.progress(title, len(candidates), len(candidates) - len(lacking)) as advance:
+            for candidate in lacking:
+                yield candidate
                 on_candidate()
                 advance(candidate.name)
 
