@@ -67,16 +67,6 @@ def warm(workers: dict[str, Worker]) -> Iterator[None]:
             worker.close()
 
 
-def alone(work: Workload) -> dict:
-    """Does the work once on our side, compiling it included, and gives seconds and peak memory."""
-    worker = Worker("ours", work)
-    try:
-        found = worker.answer()
-    finally:
-        worker.close()
-    return {"seconds": round(found["seconds"], 1), "peak_gib": round(found["peak_bytes"] / 2**30, 2)}
-
-
 def compare(work: Workload, seconds: float, against: Path | None = None) -> dict:
     """Lets every side do the work in turn, for about so many seconds: twice at least and five times at most.
 

@@ -41,7 +41,7 @@ def seconds() -> Iterator[tuple[str, ...]]:
     """Yields a row for each method, whose turns are interleaved, and how its time relates to the first method's."""
     with sharding.across():
         data = ours.random_data(work(TIMED)).replicated()
-        runs = {method: ours.one_step(*ours.of_experts(method, work(TIMED), data)) for method in METHODS}
+        runs = {method: ours.iterated(*ours.of_experts(method, work(TIMED), data)) for method in METHODS}
         turns = [{method: _taken(run) for method, run in runs.items()} for _ in range(TURNS + 1)][1:]
     for method in METHODS:
         taken = median(turn[method] for turn in turns)

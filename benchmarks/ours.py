@@ -23,37 +23,53 @@ def random_data(work: Workload) -> dc.data.Dataset:
 
     def split(count):
         image = generator.integers(0, 256, (count, *work.image_shape), np.uint8)
-        return image, np.arange(count) % work.classes
+        return image, np.sort(np.arange(count) % work.classes)
 
     return dc.data.from_arrays(split(work.per_class * work.classes), split(max(work.test, work.classes)))
 
 
 def condensation(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one outer iteration, from the same state every time."""
+    return iterated(*matching(work, data), steps=work.matches)
+
+
+def matching(work: Workload, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
+    """Builds DC; its networks are trained where the work is an outer iteration."""
     net = dc.network(dc.networks.ConvNet(work.classes, work.width), work.image_shape)
     if work.kind == "outer":
         trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=work.epochs, restart_every=max(work.matches, 2))
     else:
         trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=0, restart_every=1)
-    method = dc.condenser(dc.pixels(work.ipc), dc.gradient_matching(net), trajectory, optax.sgd(0.1, momentum=0.5))
-    source = dc.source(data.train, real_per_class=work.real)
-    init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
-    state = jax.jit(lambda source: method.init(init_key, source.draw(draw_key)))(source)
-    run = dc.iteration(method, steps=work.matches)
-    return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
+    compare = dc.gradient_matching(net, packing=dc.packing.as_bytes(data.train.normalisation))
+    objective = dc.on_classes(compare, work.compared or work.classes)
+    method = dc.condenser(dc.pixels(work.ipc), objective, trajectory, optax.sgd(0.1, momentum=0.5))
+    return method, dc.source(data.train, real_per_class=work.real)
+
+
+def distributions(work: Workload, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
+    """Builds DM as `experiments.run` does."""
+    sizes = {"width": work.width, "real_batch": work.real, "classes": work.compared}
+    return of_job(prepared(defaults("dm", work.shape, work.ipc).replace(**sizes), data), data)
 
 
 def idc(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of the published settings as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "network_steps": work.network_steps, "real_batch": work.real}
-    return one_step(*of_job(prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data), data))
+    return iterated(*of_job(prepared(defaults("idc", work.shape, work.ipc).replace(**sizes), data), data))
 
 
-def one_step(condenser: dc.Condenser, source: dc.Source) -> Callable[[], None]:
+def iterated(condenser: dc.Condenser, source: dc.Source, steps: int = 1) -> Callable[[], None]:
+    """Gives a function that does some steps, compiled with its first call."""
+    args = first_arguments(condenser, source)
+    run = dc.iteration(condenser, steps=steps)
+    return lambda: jax.block_until_ready(run(*args))
+
+
+def first_arguments(condenser: dc.Condenser, source: dc.Source) -> tuple:
+    """Makes what the first iteration takes: the key, the state, the source and the number of the iteration."""
     init_key, draw_key, key = jax.random.split(jax.random.key(0), 3)
     state = jax.jit(lambda source: condenser.init(init_key, source.draw(draw_key)))(source)
-    run = dc.iteration(condenser, steps=1)
-    return lambda: jax.block_until_ready(run(key, state, source, np.int32(0)))
+    return key, state, source, np.int32(0)
 
 
 def of_job(job: Job, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
@@ -63,13 +79,13 @@ def of_job(job: Job, data: dc.data.Dataset) -> tuple[dc.Condenser, dc.Source]:
 def unrolled(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of Remember the Past as `experiments.run` does, from the same state every time."""
     sizes = {"width": work.width, "unroll_steps": work.network_steps, "real_batch": work.real, "tasks": work.tasks}
-    return one_step(*of_job(prepared(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data))
+    return iterated(*of_job(prepared(defaults("rtp", work.shape, work.ipc).replace(**sizes), data), data))
 
 
 def matched(work: Workload, data: dc.data.Dataset) -> Callable[[], None]:
     """Gives a function that does one step of MTT or HaBa as `experiments.run` does, from the same state every time."""
     method = {"trajectory": "mtt", "hallucinated": "haba"}[work.kind]
-    return one_step(*of_experts(method, work, data, augment="none"))
+    return iterated(*of_experts(method, work, data, augment="none"))
 
 
 def of_experts(method: str, work: Workload, data: dc.data.Dataset, **settings) -> tuple[dc.Condenser, dc.Source]:
@@ -95,6 +111,7 @@ KINDS = {
     "unrolled": unrolled,
     "trajectory": matched,
     "hallucinated": matched,
+    "dm": lambda work, data: iterated(*distributions(work, data)),
 }
 
 

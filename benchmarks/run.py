@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import golden, growth, start, tables
-from benchmarks.compare import alone, compare
+from benchmarks import alone, golden, growth, start, tables
+from benchmarks.compare import compare
 from benchmarks.workload import PRECISIONS, Workload
 from dcjax import sharding
 from experiments.pipeline.machine import configure_jax, environment
@@ -77,21 +77,28 @@ FULL = {
     "outer": (Workload("outer", ipc=10, epochs=45),),  # a tenth
     "students": (Workload("students", students=2, epochs=1001, test=10_000),),  # a tenth
 }
-LARGE = Workload("step", "cifar10", ipc=50, classes=100)  # 5000 condensed and 25 600 real images in one step
-PARTS = (*DEFAULT, "start", "growth", "memory")
-ON_REQUEST = ("unrolled", "trajectory", "memory")  # long: most of it is compiling
+TINY = {"shape": "tiny_imagenet", "classes": 200, "test": 10_000}  # 64x64, so that the ConvNet has four blocks
+ALONE = {
+    "memory": (Workload("step", "cifar10", ipc=50, classes=100),),  # 5000 condensed and 25 600 real images in one step
+    "classes": (
+        *(Workload(kind, ipc=ipc, **TINY) for kind in ("step", "dm") for ipc in (1, 10)),
+        Workload("step", ipc=10, compared=20, **TINY),
+    ),
+}
+PARTS = (*DEFAULT, "start", "growth", *ALONE)
+ON_REQUEST = ("unrolled", "trajectory", *ALONE)  # long: most of it is compiling, or large steps
 
 
 def main(argv: list[str]) -> None:
     chosen = parse(argv)
-    if not chosen.against and importlib.util.find_spec("torch") is None:
+    if has_peer(chosen) and importlib.util.find_spec("torch") is None:
         sys.exit("error: the peer needs PyTorch: pip install -e '.[bench]'")
     began = time.perf_counter()
     result = {"command": " ".join(["python -m benchmarks.run", *argv]), "rows": []}
     for part, found in measure(chosen):
-        if part == "rows":
-            result["rows"].append(found)
-            print(tables.progress(found), flush=True)
+        if part in ("rows", "alone"):
+            result.setdefault(part, []).append(found)
+            print(tables.progress(found) if part == "rows" else tables.taken(found), flush=True)
         else:
             result[part] = found
         result["minutes"] = round((time.perf_counter() - began) / 60, 1)
@@ -102,22 +109,28 @@ def main(argv: list[str]) -> None:
 
 def measure(chosen: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Yields the name of each part of the result, and what was found."""
-    yield "golden", golden.check_in_processes(("ours",) if chosen.against else ("ours", "peer"))
+    yield "golden", golden.check_in_processes(("ours", "peer") if has_peer(chosen) else ("ours",))
     for part, works in (FULL if chosen.full else DEFAULT).items():
         for work in works if part in chosen.only else ():
             work = dataclasses.replace(work, precision=chosen.precision)
             yield "rows", compare(work, chosen.seconds, chosen.against)
     if "start" in chosen.only:
         yield "start", start.measure()
-    if "memory" in chosen.only:
-        yield "memory", {"name": LARGE.name, **alone(LARGE)}
+    for part, works in ALONE.items():
+        for work in works if part in chosen.only else ():
+            yield "alone", alone.measure(dataclasses.replace(work, precision=chosen.precision))
     if "growth" in chosen.only:
         yield "growth", growth.measure()
     configure_jax()
     with sharding.across():
         facts = environment()
-    yield "versions", facts["versions"] | ({} if chosen.against else {"torch": metadata.version("torch")})
+    yield "versions", facts["versions"] | ({"torch": metadata.version("torch")} if has_peer(chosen) else {})
     yield "hardware", facts["hardware"]
+
+
+def has_peer(chosen: argparse.Namespace) -> bool:
+    """Tells whether any part is compared with PyTorch."""
+    return not chosen.against and any(part not in ("growth", *ALONE) for part in chosen.only)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -20,9 +20,8 @@ def report(result: dict) -> str:
         parts.append(table(("from the command to the first step", "seconds"), result["start"].items()))
     if "growth" in result:
         parts.append(growth(result["growth"]))
-    if "memory" in result:
-        large = result["memory"]
-        parts.append(f"{large['name']}: {large['peak_gib']} GiB at most, {large['seconds']} s with compiling it")
+    if "alone" in result:
+        parts.append(alone(result["alone"]))
     return "\n" + "\n\n".join(parts)
 
 
@@ -46,6 +45,24 @@ def comparison(rows: list[dict]) -> str:
             for row in rows
         ),
     )
+
+
+def taken(row: dict) -> str:
+    return f"  {row['name']}: {row['seconds']:.3g} s, {row['peak_gib']} GiB at most"
+
+
+def alone(rows: list[dict]) -> str:
+    devices = rows[0]["devices"]
+    head = (
+        "work",
+        "seconds",
+        "GiB at most",
+        f"temporaries of each of {devices} devices, GiB",
+        "arguments, GiB",
+        "compiled in, s",
+    )
+    names = ("name", "seconds", "peak_gib", "temporaries_gib", "arguments_gib", "compile_seconds")
+    return table(head, ([row[name] for name in names] for row in rows))
 
 
 def sides(row: dict) -> list[str]:

@@ -18,7 +18,7 @@ def main(side: str, description: str) -> None:
     run = program.prepare(work)
     limit = program.matmul() if side == "ours" and work.kind != "start" else None
     for _ in sys.stdin:
-        facts = {"seconds": run(), "peak_bytes": program.peak_device_bytes() or _peak_host_bytes()}
+        facts = {"seconds": run(), "peak_bytes": program.peak_device_bytes() or peak_host_bytes()}
         answer(**facts, **({"limit": limit()} if limit else {}))
 
 
@@ -26,7 +26,8 @@ def answer(**facts) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def _peak_host_bytes() -> int:
+def peak_host_bytes() -> int:
+    """Gives the most memory that the process was resident in."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

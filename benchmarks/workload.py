@@ -4,7 +4,9 @@ import dataclasses
 import json
 from typing import Literal
 
-SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+from dcjax.networks import default_depth
+
+SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3), "tiny_imagenet": (64, 64, 3)}
 PRECISIONS = ("float32", "tensorfloat32")  # of matrix products and convolutions on a GPU
 FACTOR, NETWORK_BATCH = 2, 64  # of IDC
 BASES, DOWNSAMPLE, UNROLLED_BATCH = 16, 2, 32  # of Remember the Past: the last in every step, of each class
@@ -23,9 +25,10 @@ class Workload:
     `network_steps` of training on real images. `unrolled`: one step of Remember the Past, through `network_steps` of training on
     images recalled from a memory, on `tasks` networks. `trajectory`: one step of MTT, through `network_steps` of training on the
     condensed images. `hallucinated`: one of HaBa, `ipc` bases of each class seen through five hallucinators, and a step of its adversary.
+    `dm`: one step of DM, which compares mean features under DSA's augmentation. A `step` or `dm` may compare a part of the classes.
     """
 
-    kind: Literal["step", "outer", "students", "start", "idc", "unrolled", "trajectory", "hallucinated"]
+    kind: Literal["step", "outer", "students", "start", "idc", "unrolled", "trajectory", "hallucinated", "dm"]
     shape: str = "mnist"
     width: int = 128
     ipc: int = 1
@@ -37,6 +40,7 @@ class Workload:
     test: int = 0
     network_steps: int = 0
     tasks: int = 1
+    compared: int | None = None  # classes in the comparison, drawn anew; all when None
     precision: str = PRECISIONS[0]
 
     @property
@@ -46,8 +50,9 @@ class Workload:
     @property
     def name(self) -> str:
         size = f"{self.shape} ConvNet-{self.width} ipc {self.ipc}"
-        if self.kind == "step":
-            return f"step, {size}, {self.classes} classes x {self.real}"
+        if self.kind in ("step", "dm"):
+            some = f"{self.compared} of " if self.compared else ""
+            return f"{'DM ' if self.kind == 'dm' else ''}step, {size}, {some}{self.classes} classes x {self.real}"
         if self.kind == "idc":
             return f"IDC step, {size}, {self.classes} classes x {self.real}, {self.network_steps} network steps"
         if self.kind == "unrolled":
@@ -93,12 +98,14 @@ def gigaflops(work: Workload) -> float:
     """Counts the operations of the direct algorithm, in units of 1e9: what both sides would do without any shortcut.
 
     A convolution of `f` operations takes `f` forward and `f` for each of its two transposes; the first layer's image
-    gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`, and so does a step's share of a gradient through training.
+    gradient is not needed for training. The image gradient of a distance between weight gradients takes about 7 `f`, and so does a step's
+    share of a gradient through training; that of a distance between features, with its value, takes 2 `f`.
     """
     first, rest = _forward_flops(work)
     gradient = 3 * (first + rest) - first
     images = work.ipc * work.classes
-    matching = work.real * work.classes * gradient + images * 7 * (first + rest)
+    part = (work.compared or work.classes) / work.classes
+    matching = part * (work.real * work.classes * gradient + images * 7 * (first + rest))
     inner = work.classes * work.recalls_taken * (gradient + 7 * (first + rest))
     formed = FACTOR**2 * images * 7 * (first + rest) + work.real * work.classes * gradient
     student = min(images, STUDENT_BATCH) * (gradient + 7 * (first + rest))
@@ -109,6 +116,7 @@ def gigaflops(work: Workload) -> float:
         "idc": formed + work.network_steps * NETWORK_BATCH * gradient,
         "unrolled": work.tasks * (work.network_steps * inner + work.real * work.classes * gradient),
         "step": matching,
+        "dm": part * (work.real * work.classes + 2 * images) * (first + rest),
         "start": matching,
         "outer": work.matches * matching + work.inner_epochs * images * gradient,
         "students": work.students * (work.epochs * images * gradient + work.test * (first + rest)),
@@ -118,7 +126,8 @@ def gigaflops(work: Workload) -> float:
 
 def _forward_flops(work: Workload) -> tuple[int, int]:
     """Counts the multiplications and additions of the first convolution and of the other layers, for one image."""
-    channels = work.image_shape[-1]
-    first = 2 * 32 * 32 * 9 * channels * work.width
-    convolutions = 2 * (16 * 16 + 8 * 8) * 9 * work.width**2
-    return first, convolutions + 2 * 4 * 4 * work.width * work.classes
+    channels, size = work.image_shape[-1], max(work.image_shape[0], 32)  # the first convolution pads MNIST's images
+    depth = default_depth(size)
+    first = 2 * size**2 * 9 * channels * work.width
+    convolutions = sum(2 * (size // 2**i) ** 2 * 9 * work.width**2 for i in range(1, depth))
+    return first, convolutions + 2 * (size // 2**depth) ** 2 * work.width * work.classes

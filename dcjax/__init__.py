@@ -43,6 +43,7 @@ from dcjax import minibatches as minibatches
 from dcjax import networks as networks
 from dcjax import normalisation as normalisation
 from dcjax import optimizers as optimizers
+from dcjax import packing as packing
 from dcjax import parameterizations as parameterizations
 from dcjax import ranking as ranking
 from dcjax import rates as rates
@@ -71,6 +72,7 @@ from dcjax.base import Trajectory as Trajectory
 from dcjax.condense import condenser as condenser
 from dcjax.condense import iteration as iteration
 from dcjax.evaluate import evaluate as evaluate
+from dcjax.evaluate import evaluate_draws as evaluate_draws
 from dcjax.evaluate import evaluate_each as evaluate_each
 from dcjax.evaluate import train_student as train_student
 from dcjax.networks import network as network

@@ -71,6 +71,29 @@ def evaluate_each(
     return _in_turn(student, (test, hyper), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
 
 
+def evaluate_draws(
+    key: Key,
+    draw_key: Key,
+    net: Network,
+    train: Split,
+    ipc: int,
+    test: Split,
+    *,
+    recipe: Recipe | None = None,
+    hyper: Hyper = (),
+    num_students: int = 20,
+    finished: Sequence[float] = (),
+    on_scores: Callable[[np.ndarray], None] = lambda scores: None,
+) -> np.ndarray:
+    """Trains and tests every student, as `evaluate` does, on `ipc` random real images of each class, drawn for it alone: [S].
+
+    A student's images are there only while it is trained.
+    """
+    keys, draw_keys = (jax.random.split(each, num_students) for each in (key, draw_key))
+    student = _OnDraw(_Student(net, recipe or dc_recipe()), ipc)
+    return _in_turn(student, (test, hyper, train), (keys, draw_keys), finished, on_scores)
+
+
 def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: Hyper = ()) -> Params:
     """Trains one student from scratch on a flat batch.
 
@@ -105,6 +128,17 @@ class _Student(NamedTuple):
         params = train_student(key, self.net, batch, self.recipe, hyper)
         is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]).all()
         return jnp.where(is_finite, accuracy(self.net, params, test), jnp.nan)
+
+
+class _OnDraw(NamedTuple):
+    """Trains and tests a student on its own draw of real images: `(shared, key, draw_key) -> accuracy`."""
+
+    student: _Student
+    ipc: int
+
+    def __call__(self, shared, key, draw_key):
+        test, hyper, train = shared
+        return self.student((test, hyper), key, flatten(train.sample(draw_key, self.ipc)))
 
 
 def _in_turn(student, shared, rows, finished, on_scores):

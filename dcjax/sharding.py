@@ -16,9 +16,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from dcjax.backend import current
 from dcjax.base import Array, InputError
 
 _AXIS = "devices"
@@ -165,8 +167,20 @@ def whole(tree: Any) -> Any:
 
 
 def replicate(tree: Any) -> Any:
-    """Puts values, the same in every process, on every device of the mesh, outside of a compiled function."""
+    """Puts values, the same in every process, on every device of the mesh, outside of a compiled function.
+
+    Devices that are cores of one memory share one copy: nothing that is computed ever writes into it.
+    """
     if device_count() == 1:
         return tree
     sharding = NamedSharding(jax.sharding.get_mesh(), _WHOLE)
+    if current().shares_memory:
+        return jax.device_put(jax.tree.map(_seen_by_host, tree), sharding)
     return jax.jit(lambda tree: tree, out_shardings=sharding)(tree)  # device_put refuses the devices of other processes
+
+
+def _seen_by_host(x):
+    """Gives a view of an array on the device, which other devices of the same memory take as it is."""
+    if not isinstance(x, jax.Array):
+        x = jnp.array(x)  # a copy, because its owner may write into his own
+    return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x)

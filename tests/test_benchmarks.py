@@ -9,10 +9,10 @@ from helpers import golden as golden_arrays
 from helpers import relative_error
 
 import dcjax as dc
-from benchmarks import golden, ours, tables
+from benchmarks import alone, golden, ours, tables
 from benchmarks.compare import summarise
 from benchmarks.growth import _exponent
-from benchmarks.run import DEFAULT
+from benchmarks.run import DEFAULT, has_peer, parse
 from benchmarks.workload import Workload, _forward_flops, gigaflops
 from dcjax import backend
 from dcjax.training import cross_entropy
@@ -129,7 +129,7 @@ def test_the_peer_s_hallucinator_and_adversary_are_the_published_ones():
     assert peer_trajectory.contrast(a, b, label).item() == pytest.approx(float(arrays["supcon_loss"]), rel=1e-4)
 
 
-@pytest.mark.parametrize("shape", ["mnist", "cifar10"])
+@pytest.mark.parametrize("shape", ["mnist", "cifar10", pytest.param("tiny_imagenet", marks=pytest.mark.slow)])
 def test_operations_are_those_of_xla_s_direct_convolutions(shape):
     work = Workload("step", shape, width=64)
     net = dc.network(dc.networks.ConvNet(10, work.width), work.image_shape)
@@ -170,6 +170,23 @@ def test_ratios_are_of_turns_and_rates_of_the_same_run():
     assert row["peer/ours"] == {"median": 2.0, "least": 1.0, "greatest": 3.0}
     assert row["fraction"] == pytest.approx(gigaflops(work) / 2 / 100, abs=0.01)
     assert "2.00 (1.00-3.00)" in tables.comparison([row])
+
+
+def test_a_part_without_a_peer_needs_no_pytorch():
+    assert not has_peer(parse(["--only", "classes", "memory", "growth"]))
+    assert has_peer(parse(["--only", "classes", "step"]))
+    assert has_peer(parse([]))
+    assert not has_peer(parse(["--against", "elsewhere"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["step", "dm"])
+def test_a_step_alone_says_what_it_took(kind):
+    row = alone.measure(Workload(kind, "tiny_imagenet", ipc=2, compared=3, **{**TINY, "classes": 6}))
+    assert row["name"].endswith("3 of 6 classes x 4")
+    assert row["seconds"] >= 0
+    assert row["peak_gib"] > row["arguments_gib"] + row["temporaries_gib"]
+    assert row["name"] in tables.alone([row])
 
 
 def test_the_exponent_of_a_power_law():

@@ -112,6 +112,16 @@ def test_arrays_are_checked():
             dc.data.from_arrays((bad_image, bad_label))
 
 
+@pytest.mark.parametrize("offset", range(0, 64, 16))
+def test_arrays_may_be_written_into_afterwards(offset):
+    memory = np.zeros(2 * 4 * 4 * 4 * 3 + 64, np.uint8)
+    start = (offset - memory.ctypes.data) % 64  # what is aligned as JAX likes it might be left where it is
+    image = memory[start : start + 384].reshape(8, 4, 4, 3)
+    data = dc.data.from_arrays((image, np.arange(8) // 4), (image, np.arange(8) // 4))
+    memory[:] = 1
+    assert not np.asarray(data.train.image).any()
+
+
 def test_npz(tmp_path):
     path = tmp_path / "set.npz"
     image, label = GENERATOR.integers(0, 256, (12, 8, 8, 3), np.uint8), np.arange(12) % 3
@@ -179,9 +189,6 @@ def test_folder_errors(tmp_path):
     root = folder(tmp_path / "sizes")
     large = picture(root / "dog" / "large.png", size=(20, 30))
     assert f"is 8x8 but {large} is 30x20: give one size for all with --image-size" in load_error(f"folder:{root}")
-    root = folder(tmp_path / "kinds")
-    grey = picture(root / "dog" / "grey.png", mode="L")
-    assert f"is colour but {grey} is grey" in load_error(f"folder:{root}", image_size=8)
     folder(tmp_path / "sides" / "train")
     folder(tmp_path / "sides" / "test", classes=("cat", "cow"))
     assert "Class 'cow' is in only one of the training and test folders" in load_error(f"folder:{tmp_path}/sides")

@@ -1,5 +1,7 @@
 """Students are trained by the recipe, scored on every test image, and repeatable."""
 
+import importlib
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from dcjax.backend import answering_for
 from dcjax.evaluate import accuracy, train_student
 from dcjax.normalisation import MeanStd
 from dcjax.recipes import Phase
+from dcjax.sharding import across
 
 DATA = small_data()
 NET = dense_net(DATA)
@@ -78,6 +81,20 @@ def test_one_student_for_each_set_is_a_student_on_that_set():
         for i, draw in enumerate(draws)
     ]
     np.testing.assert_allclose(each, alone, atol=0.1)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_student_on_random_images_is_tested_on_a_draw_of_its_own(devices, monkeypatch):
+    """Students that are not trained but remember what they should be."""
+    module = importlib.import_module("dcjax.evaluate")  # the package has a function of this name
+    monkeypatch.setattr(module, "train_student", lambda key, net, batch, recipe, hyper: batch.image)
+    monkeypatch.setattr(module, "accuracy", lambda net, image, test: jnp.abs(image).mean())
+    draws = [DATA.sample(key, 2).image for key in jax.random.split(jax.random.key(5), 3)]
+    with across(devices):
+        data, how = DATA.replicated(), {"num_students": 3, "finished": [7.0]}
+        drawn = dc.evaluate_draws(jax.random.key(2), jax.random.key(5), NET, data.train, 2, data.test, **how)
+    np.testing.assert_allclose(drawn, [7, *(np.abs(image).mean() for image in draws[1:])], rtol=1e-5)
+    assert drawn[1] != drawn[2]
 
 
 def test_a_student_that_diverged_has_no_accuracy():

@@ -142,6 +142,15 @@ def test_mean_and_deviation_are_given_or_measured():
     np.testing.assert_array_equal(given.apply(pixels), (pixels - np.float32(0.5)) / np.array(measured.std, np.float32))
 
 
+def test_statistics_of_more_images_than_are_taken_at_once(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), np.uint8)
+    whole = normalisation.channel_statistics(image, 255)
+    monkeypatch.setattr("dcjax.normalisation._mean_std._PART", 7 * 48)  # seven images, and one is left
+    parts = normalisation.channel_statistics(image, 255)
+    np.testing.assert_allclose((parts.mean, parts.std), (whole.mean, whole.std), rtol=1e-12)
+    np.testing.assert_allclose(parts.std, (image / 255).std((0, 1, 2)), rtol=1e-12)
+
+
 def test_what_is_stored_restores_the_same():
     for one in (small_data().train.normalisation, whitened_data().train.normalisation):
         other = normalisation.restored({**one.stored(), "images": np.zeros(3)})

@@ -9,7 +9,7 @@ import pytest
 from helpers import OBJECTIVES, TRAJECTORIES, dense_net, small_data, source_of
 
 import dcjax as dc
-from dcjax import chunks
+from dcjax import backend, chunks
 from dcjax.chunks import map_in_chunks
 from dcjax.sharding import across, device_count, over_devices, replicate
 
@@ -34,6 +34,20 @@ def test_four_devices_equal_one(num_classes):
     data = small_data(num_classes, size=16)
     four, one = (two_steps(data, devices) for devices in (4, 1))
     chex.assert_trees_all_close(four, one, atol=TOLERANCE)
+
+
+def test_cores_of_one_memory_share_one_copy():
+    given = np.zeros((64, 64), np.float32)
+    with across(4):
+        key, image, own = replicate((jax.random.key(3), jnp.ones((64, 64)), given))
+        given += 1
+        assert all(leaf.is_fully_replicated and leaf.sharding.num_devices == 4 for leaf in (key, image, own))
+        assert len({shard.data.unsafe_buffer_pointer() for shard in image.addressable_shards}) == 1
+        np.testing.assert_array_equal(own, 0)
+        assert jnp.array_equal(jax.random.key_data(key), jax.random.key_data(jax.random.key(3)))
+        with backend.answering_for("gpu"):  # whose devices have memories of their own
+            apart = replicate(image)
+    assert len({shard.data.unsafe_buffer_pointer() for shard in apart.addressable_shards}) == 4
 
 
 DATA = small_data()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from dcjax.base import Batch, InputError, Key
@@ -68,7 +68,7 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Gives a text that two runs share if they see the same training data, normalised in the same way."""
-        digest = hashlib.sha256(np.asarray(self.train.image).tobytes())
+        digest = hashlib.sha256(np.ascontiguousarray(self.train.image))
         facts = (self.train.image.shape, self.train.counts, *self.train.normalisation.identity)
         digest.update(repr(facts).encode())
         return digest.hexdigest()
@@ -150,7 +150,10 @@ def from_arrays(
         name: what messages and files call the dataset.
         normalisation: as in `load`.
     """
-    return _dataset(name, sources.from_arrays(train, test, class_names), normalisation, None)
+    arrays = sources.from_arrays(train, test, class_names)
+    # Copied, because their owner may write into them, and JAX leaves arrays that are aligned as it likes where they are.
+    images = {each: getattr(arrays, each).copy() for each in ("train_image", "test_image")}
+    return _dataset(name, arrays._replace(**images), normalisation, None)
 
 
 def _dataset(name, arrays, fit, published):
@@ -169,5 +172,6 @@ def _dataset(name, arrays, fit, published):
         normalisation = fit(arrays.train_image / np.float32(255))
     else:
         normalisation = published or channel_statistics(arrays.train_image, 255)
-    train, test = (Split(jnp.asarray(image), counts, normalisation) for image, counts in splits)
+    # By `jnp.asarray`, images would be copied twice.
+    train, test = (Split(jax.device_put(image), counts, normalisation) for image, counts in splits)
     return Dataset(name, train, test, arrays.class_names)

@@ -1,24 +1,25 @@
-"""Reads a folder of images: one subfolder per class, or `train/` and `test/` with one subfolder per class each."""
+"""Reads a folder of images: one subfolder per class, or `train/` and `test/` with one subfolder per class each.
+
+Tiny ImageNet's layout is read as it is: `train/CLASS/images/`, and `val/` with a file of annotations as the test split.
+"""
 
 import os
-import stat
 from pathlib import Path
 
 from dcjax.base import InputError
+from dcjax.data.annotated import annotated_files, is_annotated
 from dcjax.data.cache import cached
+from dcjax.data.listing import IMAGES, SUFFIXES, class_files, entries
 from dcjax.data.pictures import decode_files, fits, shown
 from dcjax.data.sources import Arrays, stratified_split
 from dcjax.files import first_line
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
 def folder(path: Path, image_size: int | None) -> Arrays:
     """Reads, checks and decodes a folder; without `test/`, a seeded part of every class is set aside for testing."""
     if not os.path.isdir(path):  # unlike that of `Path`, it takes any text
         raise InputError(f"There is no folder {path}: give one with a subfolder of images for every class.")
-    parts = split_folders(path)
-    files = {part: class_files(where) for part, where in parts.items()}
+    files = split_files(split_folders(path))
     class_names = tuple(files["train"])
     check_classes(path, files)
     stamp = [_stamp(f) for part in files.values() for c in part.values() for f in c]
@@ -30,55 +31,31 @@ def folder(path: Path, image_size: int | None) -> Arrays:
 
 
 def split_folders(path: Path) -> dict[str, Path]:
-    """Tells where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself."""
-    train = path / "train"
-    if not (os.path.isdir(train) and any(map(os.path.isdir, _entries(train)))):
-        return {"train": path}
-    test = next((path / name for name in ("test", "val", "validation") if os.path.isdir(path / name)), None)
-    return {"train": train} | ({"test": test} if test else {})
+    """Tells where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself.
 
-
-def class_files(root: Path) -> dict[str, list[Path]]:
-    """Lists the image files of every class, by its name, both sorted. Hidden folders and files that are no images are passed over.
-
-    Raises:
-        InputError: a folder cannot be listed, a link leads nowhere, a class has no readable name, or what is named like an image is no
-            file: opening a pipe would block for good.
+    A file of annotations makes a folder the test split, and one that has images but neither that nor classes is none.
     """
-    visible = [entry for entry in _entries(root) if not entry.name.startswith(".")]
-    lost = next((entry for entry in visible if not os.path.exists(entry)), None)
-    if lost:
-        raise InputError(f"{shown(lost)} is {_kind(lost)}: repair or remove it.")
-    classes = [entry for entry in visible if os.path.isdir(entry)]
-    unnamed = next((entry for entry in classes if shown(entry) != str(entry)), None)
-    if unnamed:
-        raise InputError(f"{shown(unnamed)} is named in another encoding than UTF-8: rename it, as it names a class.")
-    files = {c.name: [f for f in _entries(c) if f.suffix.lower() in SUFFIXES] for c in classes}
-    for file in (file for members in files.values() for file in members):
-        kind = _kind(file)
-        if kind != "a file":
-            raise InputError(f"{shown(file)} is named like an image but is {kind}: repair or remove it.")
+    train = path / "train"
+    if not (os.path.isdir(train) and any(map(os.path.isdir, entries(train)))):
+        return {"train": path}
+    others = [path / name for name in ("test", "val", "validation") if os.path.isdir(path / name)]
+    labelled = [*filter(is_annotated, others), *(other for other in others if not _is_unlabelled(other))]
+    return {"train": train} | ({"test": labelled[0]} if labelled else {})
+
+
+def _is_unlabelled(folder):
+    return [entry.name for entry in entries(folder) if os.path.isdir(entry)] == [IMAGES]
+
+
+def split_files(parts: dict[str, Path]) -> dict[str, dict[str, list[Path]]]:
+    """Lists the image files of every class of every split."""
+    files = {"train": class_files(parts["train"])}
+    if "test" in parts:
+        of_test = parts["test"]
+        files["test"] = (
+            annotated_files(of_test, tuple(files["train"])) if is_annotated(of_test) else class_files(of_test)
+        )
     return files
-
-
-def _entries(folder):
-    """Lists what is in a folder, sorted."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise InputError(
-            f"{shown(folder)} cannot be listed ({first_line(error)}): give yourself the right to."
-        ) from None
-
-
-def _kind(file):
-    """Says what is at a path, without opening it."""
-    try:
-        mode = os.stat(file).st_mode
-    except OSError as error:
-        return f"a link that leads nowhere ({first_line(error)})" if os.path.islink(file) else "gone"
-    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def _stamp(file):

@@ -1,4 +1,4 @@
-"""Decodes files of pictures into arrays, one shape and kind for all."""
+"""Decodes files of pictures into arrays, one shape for all."""
 
 import math
 import warnings
@@ -20,21 +20,33 @@ def shown(path: Path) -> str:
 
 
 def decode_files(files: dict[str, dict[str, list[Path]]], image_size: int | None) -> dict[str, np.ndarray]:
-    """Decodes `SPLIT_image` and `SPLIT_label` of every split."""
-    decoded, first, count = {}, None, sum(len(members) for classes in files.values() for members in classes.values())
+    """Decodes `SPLIT_image` and `SPLIT_label` of every split. Grey pictures among coloured ones become coloured."""
+    image = _decoded(
+        [file for classes in files.values() for members in classes.values() for file in members], image_size
+    )
+    decoded, done = {}, 0
     for part, classes in files.items():
-        images = []
-        for file in (file for members in classes.values() for file in members):
-            image = _read(file)
-            image = image if image_size is None else resized(image, image_size)
-            if first is None:
-                first = file, image.shape
-                check_memory(count, image.shape)
-            _check_same(first, (file, image.shape))
-            images.append(image)
-        decoded[f"{part}_image"] = np.stack(images)
-        decoded[f"{part}_label"] = _labels(classes)
+        label = _labels(classes)
+        decoded |= {f"{part}_image": image[done : done + len(label)], f"{part}_label": label}
+        done += len(label)
     return decoded
+
+
+def _decoded(files, image_size):
+    """Decodes all pictures into one array, [T, H, W, C]: what is as large as this is there only once."""
+    images = None
+    for i, file in enumerate(files):
+        image = _read(file)
+        image = image if image_size is None else resized(image, image_size)
+        if images is None:
+            check_memory(len(files), image.shape)
+            images = np.empty((len(files), *image.shape), np.uint8)
+        _check_size((files[0], images.shape[1:]), (file, image.shape))
+        if image.shape[-1] > images.shape[-1]:
+            check_memory(len(files), image.shape)
+            images = np.repeat(images, image.shape[-1], -1)
+        images[i] = image  # which is broadcast where it is grey and others are not
+    return images
 
 
 def _labels(classes):
@@ -81,14 +93,9 @@ def _read(file):
         ) from None
 
 
-def _check_same(first, other):
+def _check_size(first, other):
     (first_file, first_shape), (file, shape) = first, other
-    kinds = {1: "grey", 3: "colour"}
-    if first_shape[2] != shape[2]:
-        raise InputError(
-            f"{shown(first_file)} is {kinds[first_shape[2]]} but {shown(file)} is {kinds[shape[2]]}: convert them all to one kind."
-        )
-    if first_shape != shape:
+    if first_shape[:2] != shape[:2]:
         sizes = [f"{width}x{height}" for height, width, _ in (first_shape, shape)]
         raise InputError(
             f"{shown(first_file)} is {sizes[0]} but {shown(file)} is {sizes[1]}: give one size for all with --image-size."

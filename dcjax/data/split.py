@@ -115,5 +115,6 @@ class Split:
 
 def group_by_class(image: np.ndarray, label: np.ndarray, num_classes: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """Sorts images by label (stably) and counts every class."""
-    counts = np.bincount(label, minlength=num_classes)
-    return image[np.argsort(label, kind="stable")], tuple(int(n) for n in counts)
+    counts = tuple(int(n) for n in np.bincount(label, minlength=num_classes))
+    is_sorted = (label[:-1] <= label[1:]).all()
+    return image if is_sorted else image[np.argsort(label, kind="stable")], counts

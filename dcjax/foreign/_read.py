@@ -7,7 +7,8 @@ import numpy as np
 
 from dcjax.base import InputError
 from dcjax.data import PAPER_STATISTICS, Dataset
-from dcjax.data.folder import check_classes, class_files, split_folders
+from dcjax.data.folder import check_classes, split_folders
+from dcjax.data.listing import class_files
 from dcjax.data.pictures import decode_files
 from dcjax.files import first_line
 from dcjax.foreign._adopt import Found, other_classes

@@ -1,5 +1,6 @@
 """Defines what every normalisation has, and the plain one: a mean and a deviation for every channel."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -25,6 +26,8 @@ class Normalisation(Protocol):
 
     def stored(self) -> dict[str, np.ndarray]: ...  # what `restored` makes the same normalisation of
 
+
+_PART = 2**26  # values that are measured together
 
 Fit = Callable[[np.ndarray], Normalisation]  # pixels [T, H, W, C] in [0, 1] -> the normalisation measured on them
 
@@ -88,5 +91,18 @@ def channel_statistics(image: np.ndarray, white: float = 1) -> MeanStd:
         image: pixel values from 0 to `white`.
         white: the pixel value that becomes 1.
     """
-    mean, std = (np.asarray(f((0, 1, 2), dtype=np.float64)) / white for f in (image.mean, image.std))
+    count = image[..., 0].size
+    mean = sum(part.sum((0, 1, 2), dtype=np.float64) for part in _parts(image)) / count
+    variance = sum(_squares(part - mean) for part in _parts(image)) / count
+    mean, std = mean / white, np.sqrt(variance) / white
     return MeanStd(tuple(map(float, mean)), tuple(map(float, np.where(std > 0, std, 1))))
+
+
+def _squares(deviation):
+    return np.square(deviation, out=deviation).sum((0, 1, 2))
+
+
+def _parts(image):
+    """Yields some images at a time, because their deviations take eight bytes a value."""
+    step = max(_PART // math.prod(image.shape[1:]), 1)
+    return (image[i : i + step] for i in range(0, len(image), step))

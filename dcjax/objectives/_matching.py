@@ -11,6 +11,7 @@ from dcjax.augment import identity
 from dcjax.base import Array, Augmentation, Batch, Distance, Network, Objective, Params, check_grouped
 from dcjax.chunks import map_in_chunks
 from dcjax.distances import filterwise_cosine
+from dcjax.packing import Packing, as_they_are
 from dcjax.settling import Settling, on_real
 from dcjax.training import batch_gradient, cross_entropy, map_images
 
@@ -23,6 +24,7 @@ def gradient_matching(
     distance: Distance = filterwise_cosine,
     augment: Augmentation = identity,
     settle: Settling = _SETTLE,
+    packing: Packing = as_they_are,
 ) -> Objective:
     """Compares, class by class, how the two sets pull a network at one point in weight space (DC's objective).
 
@@ -36,6 +38,7 @@ def gradient_matching(
         distance: `(gradient of syn, gradient of real) -> scalar`; the paper's by default.
         augment: the augmentation; one draw per class is applied to every image of both sets (siamese, DSA's).
         settle: freezes the statistics of a network with batch norm, on the real images of the step as they are without augmentation.
+        packing: how real images wait until their class is compared; `packing.as_bytes` for many or large ones.
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
@@ -45,10 +48,16 @@ def gradient_matching(
     def class_loss(params, syn, real):
         return distance(jax.grad(loss)(params, syn), batch_gradient(loss, params, real))
 
-    return _class_by_class(class_loss, augment, functools.partial(settle, net))
+    return _class_by_class(class_loss, augment, functools.partial(settle, net), packing)
 
 
-def distribution_matching(net: Network, *, augment: Augmentation = identity, settle: Settling = _SETTLE) -> Objective:
+def distribution_matching(
+    net: Network,
+    *,
+    augment: Augmentation = identity,
+    settle: Settling = _SETTLE,
+    packing: Packing = as_they_are,
+) -> Objective:
     """Compares, class by class, the two sets' means in the network's feature space (DM's objective).
 
         sum over classes k of  | mean features(params, syn_k) - mean features(params, real_k) |^2
@@ -59,6 +68,7 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity, set
         net: its `features`, flattened, are compared; DM takes a network that was never trained (`fresh`).
         augment: the augmentation; one draw per class is applied to every image of both sets.
         settle: freezes the statistics of a network with batch norm, as for `gradient_matching`.
+        packing: how real images wait until their class is compared, as for `gradient_matching`.
 
     Returns:
         An objective without hyperparameters. Its metric `loss` is the mean over classes.
@@ -68,18 +78,19 @@ def distribution_matching(net: Network, *, augment: Augmentation = identity, set
         target = map_images(net.features, params, real.image).mean(0)
         return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
 
-    return _class_by_class(class_loss, augment, functools.partial(settle, net))
+    return _class_by_class(class_loss, augment, functools.partial(settle, net), packing)
 
 
 def _class_by_class(
     class_loss: Callable[[Params, Batch, Batch], Array],
     augment: Augmentation,
     settle: Callable[[Params, Batch], Params],
+    packing: Packing,
 ) -> Objective:
     """Makes an objective that is a sum of `class_loss(params, syn_k, real_k)` at settled weights, both under one draw of `augment`."""
 
     def of_class(syn, params, key, real):
-        augmented = jax.vmap(augment(key))
+        augmented, real = jax.vmap(augment(key)), real._replace(image=packing.unpack(real.image))
         return class_loss(params, *(batch._replace(image=augmented(batch.image)) for batch in (syn, real)))
 
     total = _sum_over_classes(of_class)
@@ -89,7 +100,8 @@ def _class_by_class(
         check_grouped(syn, real)
         num_classes = syn.image.shape[0]
         params = settle(point.params, real)
-        value = total(syn, *lax.stop_gradient((params, jax.random.split(key, num_classes), real)))
+        waiting = lax.stop_gradient(real._replace(image=packing.pack(real.image)))
+        value = total(syn, *lax.stop_gradient((params, jax.random.split(key, num_classes))), waiting)
         return value, {"loss": value / num_classes}
 
     return Objective(init=lambda: (), loss=loss)

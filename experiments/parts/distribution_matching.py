@@ -22,4 +22,6 @@ class DistributionMatching(Matching):
             )
 
     def build(self, context: Context) -> dc.Objective:
-        return dc.distribution_matching(context.net, augment=augmentation(self.augmentation), settle=self.settle)
+        packing = dc.packing.as_bytes(context.data.train.normalisation)
+        how = {"augment": augmentation(self.augmentation), "settle": self.settle, "packing": packing}
+        return dc.distribution_matching(context.net, **how)

@@ -55,5 +55,6 @@ class GradientMatching(Matching):
             jax.eval_shape(distance, gradient, gradient)
         except dc.InputError as error:  # a network with nothing to compare
             raise dc.InputError(f"--distance {self.distance} does not go with the --network: {error}") from None
-        how = {"augment": augmentation(self.augmentation), "settle": self.settle}
+        packing = dc.packing.as_bytes(context.data.train.normalisation)
+        how = {"augment": augmentation(self.augmentation), "settle": self.settle, "packing": packing}
         return dc.gradient_matching(context.net, distance=distance, **how)

@@ -14,7 +14,7 @@ from experiments.pipeline.machine import environment
 from experiments.pipeline.recipes import recipe
 from experiments.pipeline.scores import ScoreStore
 from experiments.pipeline.stop import StopRequest
-from experiments.pipeline.students import accuracies, everything, random_draws
+from experiments.pipeline.students import RandomDraws, accuracies, everything
 from experiments.settings.networks import specified
 
 
@@ -82,7 +82,7 @@ class Tests:
         yield "condensed", lambda key: foreign.real_rows(condensed.batch), terms.num_students, terms.epochs
         for name, ipc in random_rivals(condensed).items():
             if "random" in terms.rivals and ipc <= min(data.train.counts):
-                draw = functools.partial(random_draws, data=data, ipc=ipc, students=terms.num_students)
+                draw = functools.partial(RandomDraws, ipc=ipc)
                 yield name, draw, terms.num_students, terms.epochs
         if "whole" in terms.rivals:
             yield "whole", lambda key: everything(data), terms.whole_students, terms.whole_epochs

@@ -20,13 +20,14 @@ from experiments.settings.settings import published
 def save_condensed(
     job: Job, directory: RunDirectory, learned: Learned, accuracy: dict[str, dict] | None = None
 ) -> None:
-    """Writes `condensed.npz` and the pictures; `accuracy` is added to the file once it is known."""
+    """Writes `condensed.npz` and the pictures; `accuracy` is added to the file and the curves once it is known."""
     batch = job.decoded(learned.syn)  # by all processes, as everything that is computed
     if not is_first():
         return
     dc.save_condensed(directory.path / "condensed.npz", batch, learned, job.data, _meta(job, accuracy or {}))
-    pixels = np.asarray(job.data.train.denormalise(np.asarray(batch.image)))
-    figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
+    if accuracy is None:  # the images are the same later
+        pixels = np.asarray(job.data.train.denormalise(np.asarray(batch.image)))
+        figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
     if job.method.condenser:
         figures.curves(directory.path / "curves.png", directory.history(), job.settings.iterations, accuracy or {})
 

@@ -13,7 +13,7 @@ from experiments.pipeline import scores, show
 from experiments.pipeline.job import Job
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.stop import StopRequest
-from experiments.pipeline.students import accuracies, everything, random_draws
+from experiments.pipeline.students import RandomDraws, accuracies, everything
 
 WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
 
@@ -53,7 +53,7 @@ class Stage(NamedTuple):
 
     name: str
     key: dc.Key
-    sets: Callable[[], dc.Batch]
+    sets: Callable[[], dc.Batch | RandomDraws]
     students: int
 
 
@@ -93,9 +93,7 @@ def _stages(job, learned):
         return [Stage("whole", whole_key, lambda: everything(data), students)]
     stages = [Stage("condensed", condensed_key, lambda: job.decoded(learned.syn), students)]
     if settings.baseline:
-        stages.append(
-            Stage("random", random_key, lambda: random_draws(draw_key, data, settings.ipc, students), students)
-        )
+        stages.append(Stage("random", random_key, lambda: RandomDraws(draw_key, settings.ipc), students))
     if settings.whole:
         stages.append(Stage("whole", whole_key, lambda: everything(data), WHOLE_STUDENTS))
     return stages

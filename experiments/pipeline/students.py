@@ -1,6 +1,7 @@
-"""Trains students on a set, and makes the sets of real images that it is compared with."""
+"""Trains students on a set, and on the real images that it is compared with."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,9 +11,11 @@ from dcjax.base import Hyper
 from experiments.pipeline import show
 
 
-def random_draws(key: dc.Key, data: dc.data.Dataset, ipc: int, students: int) -> dc.Batch:
-    """Draws `ipc` real images per class afresh for each of S students, [S, K, ipc, ...]."""
-    return jax.vmap(lambda key: data.sample(key, ipc))(jax.random.split(key, students))
+class RandomDraws(NamedTuple):
+    """Stands for `ipc` random real images of each class, drawn afresh for every student."""
+
+    key: dc.Key
+    ipc: int
 
 
 def everything(data: dc.data.Dataset) -> dc.Batch:
@@ -23,7 +26,7 @@ def everything(data: dc.data.Dataset) -> dc.Batch:
 def accuracies(
     key: dc.Key,
     net: dc.Network,
-    batch: dc.Batch,
+    batch: dc.Batch | RandomDraws,
     data: dc.data.Dataset,
     students: int,
     *,
@@ -34,13 +37,13 @@ def accuracies(
     note: Callable[[np.ndarray], None] = lambda scores: None,
     check: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Trains and tests students under a progress bar: one on each of several sets [S, K, M, ...], or `students` on one [K, M, ...].
+    """Trains and tests students under a progress bar, all on one set or each on random images of its own.
 
     Args:
         key: consumed.
         net: network of every student.
-        batch: training set, or one for each student.
-        data: data set whose test images are taken.
+        batch: training set [K, M, ...], or what stands for one of each student.
+        data: data set whose test images are taken, and whose training images are drawn.
         students: number of students, S.
         title: title of the bar.
         recipe: how students are trained.
@@ -56,7 +59,7 @@ def accuracies(
             note(scores)
             check()
 
-        how = {"recipe": recipe, "hyper": hyper, "finished": finished, "on_scores": on_scores}
-        if batch.image.ndim == 6:
-            return dc.evaluate_each(key, net, batch, data.test, **how)
-        return dc.evaluate(key, net, batch, data.test, num_students=students, **how)
+        how = {"recipe": recipe, "hyper": hyper, "num_students": students, "finished": finished, "on_scores": on_scores}
+        if isinstance(batch, RandomDraws):
+            return dc.evaluate_draws(key, batch.key, net, data.train, batch.ipc, data.test, **how)
+        return dc.evaluate(key, net, batch, data.test, **how)
