@@ -186,11 +186,11 @@ def test_bad_input_of_a_search_gets_one_sentence(case, capsys):
 def test_a_set_is_not_taken_for_something_else_that_networks_are_trained_on(name):
     with pytest.raises(dc.InputError, match=f"The set {name} has the name of something else"):
         proxies._check_names(["dc", name])
+    with pytest.raises(dc.InputError, match="a-1 is given twice"):
+        proxies._check_names(["a-1", "b", "a-1"])  # the second set of a, and a file of that name
 
 
 def test_everything_is_given_once(capsys):
-    assert architectures.main(["set.npz", *SEARCH]) == 2
-    assert "set.npz is given twice" in capsys.readouterr().err
     assert architectures.main([*SEARCH, "--proxies", "random,random"]) == 2
     assert "--proxies names one twice" in capsys.readouterr().err
 
