@@ -120,7 +120,13 @@ def dc_noise(deviation: float) -> Augmentation:
     """Adds normal noise of this standard deviation to every value."""
 
     def draw(key):
-        return lambda image: image + deviation * jax.random.normal(jax.random.clone(key), image.shape, image.dtype)
+        numbers, kind = jax.random.key_data(key), jax.random.key_impl(key)  # used again for every image of the draw
+
+        def add(image):
+            noise = jax.random.normal(jax.random.wrap_key_data(numbers, impl=kind), image.shape, image.dtype)
+            return image + deviation * noise
+
+        return add
 
     return draw
 
