@@ -118,7 +118,7 @@ class Recipe(NamedTuple):
         return self._replace(augment=identity, mix=no_mixing)
 
     def settle(self, key: Key, net: Network, params: Params, batch: Batch) -> Params:
-        """Settles a student on its training set, a flat batch, by mini-batches as it was trained on; see `settling`."""
+        """Settles a student on its training set, a flat batch, by random mini-batches of the size that it was trained on; see `settling`."""
         replays = any(isinstance(phase, Replay) for phase in self.phases)
         size = self.batch_size * (batch.label.shape[-1] if replays else 1)
         return on_training_set(key, net, params, batch, batch_size=size, augment=self.augment, mix=self.mix)

@@ -64,9 +64,13 @@ def test_a_change_of_the_annotations_alone_is_seen(tmp_path):
     np.testing.assert_array_equal(after.image[2:4], before.image[:2])
 
 
-def test_without_annotations_a_part_of_every_class_is_set_aside(tmp_path):
+def test_without_annotations_nothing_is_set_aside_in_silence(tmp_path):
     root = tiny_imagenet(tmp_path / "tiny")
     (root / "val" / "val_annotations.txt").unlink()
+    with pytest.raises(dc.InputError, match=r"val has images of no class: put val_annotations\.txt beside"):
+        dc.data.load(f"folder:{root}")
+    (root / "val").rename(root / "other")
+    (root / "test").rename(root / "more")
     assert dc.data.load(f"folder:{root}").test.counts == (1, 1, 1)
 
 
@@ -178,3 +182,39 @@ def test_what_does_not_fit_is_named_in_one_sentence(case, tmp_path):
     said = str(caught.value)
     assert expected.format(root=root) in said
     assert len(said.splitlines()) == 1
+
+
+def test_annotations_that_stayed_behind_when_images_were_sorted_say_nothing(tmp_path):
+    root = tiny_imagenet(tmp_path / "tiny")
+    for i in range(6):
+        target = root / "val" / CLASSES[i % 3] / f"val_{i}.JPEG"
+        target.parent.mkdir(exist_ok=True)
+        (root / "val" / "images" / target.name).rename(target)
+    assert dc.data.load(f"folder:{root}").test.counts == (2, 2, 2)
+
+
+def test_a_test_folder_with_classes_comes_before_annotated_images(tmp_path):
+    root = tiny_imagenet(tmp_path / "tiny")
+    for name in CLASSES:
+        picture(root / "test" / name / "0.png")
+    (root / "test" / ".ipynb_checkpoints").mkdir()
+    (root / "test" / "images" / "test_0.JPEG").unlink()
+    (root / "test" / "images").rmdir()
+    assert dc.data.load(f"folder:{root}").test.counts == (1, 1, 1)
+
+
+def test_a_class_with_images_in_two_places_is_refused(tmp_path):
+    root = tiny_imagenet(tmp_path / "tiny")
+    picture(root / "train" / CLASSES[0] / "thumb.png")
+    with pytest.raises(
+        dc.InputError, match=r"n01443537 has images both in itself, such as thumb.png, and in its folder images"
+    ):
+        dc.data.load(f"folder:{root}")
+
+
+def test_marks_of_other_systems_are_passed_over(tmp_path):
+    root = tiny_imagenet(tmp_path / "tiny")
+    path = root / "val" / "val_annotations.txt"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    (root / "val" / "images" / "._val_0.JPEG").write_bytes(b"no picture")
+    assert dc.data.load(f"folder:{root}").test.counts == (2, 2, 2)

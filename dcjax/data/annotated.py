@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dcjax.base import InputError
-from dcjax.data.listing import IMAGES, image_files
+from dcjax.data.listing import IMAGES, image_files, subfolders
 from dcjax.data.pictures import shown
 from dcjax.files import check_regular, first_line
 
@@ -22,8 +22,11 @@ class _Line(NamedTuple):
 
 
 def is_annotated(folder: Path) -> bool:
-    """Tells whether a folder has a file of annotations, whatever that is."""
-    return os.path.lexists(folder / ANNOTATIONS)
+    """Tells whether a file of annotations says what the classes are: it is there, and images were not sorted into folders since."""
+    if not os.path.lexists(folder / ANNOTATIONS):
+        return False
+    sorted_since = any(name != IMAGES for name in subfolders(folder))
+    return not sorted_since or bool(os.path.isdir(folder / IMAGES) and image_files(folder / IMAGES))
 
 
 def annotated_files(folder: Path, class_names: tuple[str, ...]) -> dict[str, list[Path]]:
@@ -57,7 +60,7 @@ def _lines(path):
     """Yields the lines that are not empty."""
     check_regular(path, "a text file of annotations")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({first_line(error)}): copy or make it again.") from None
     for number, line in enumerate(text.split("\n"), 1):

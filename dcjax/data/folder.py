@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from dcjax.base import InputError
-from dcjax.data.annotated import annotated_files, is_annotated
+from dcjax.data.annotated import ANNOTATIONS, annotated_files, is_annotated
 from dcjax.data.cache import cached
-from dcjax.data.listing import IMAGES, SUFFIXES, class_files, entries
+from dcjax.data.listing import IMAGES, SUFFIXES, class_files, entries, subfolders
 from dcjax.data.pictures import decode_files, fits, shown
 from dcjax.data.sources import Arrays, stratified_split
 from dcjax.files import first_line
@@ -33,29 +33,38 @@ def folder(path: Path, image_size: int | None) -> Arrays:
 def split_folders(path: Path) -> dict[str, Path]:
     """Tells where the splits are: `train/` and one of `test/`, `val/`, `validation/`; `train/` alone; or the folder itself.
 
-    A file of annotations makes a folder the test split, and one that has images but neither that nor classes is none.
+    A `test/` whose images are in no classes is passed over where there is another, as in Tiny ImageNet.
     """
     train = path / "train"
     if not (os.path.isdir(train) and any(map(os.path.isdir, entries(train)))):
         return {"train": path}
     others = [path / name for name in ("test", "val", "validation") if os.path.isdir(path / name)]
-    labelled = [*filter(is_annotated, others), *(other for other in others if not _is_unlabelled(other))]
-    return {"train": train} | ({"test": labelled[0]} if labelled else {})
+    if len(others) > 1 and others[0].name == "test" and _is_unlabelled(others[0]):
+        del others[0]
+    return {"train": train} | ({"test": others[0]} if others else {})
 
 
 def _is_unlabelled(folder):
-    return [entry.name for entry in entries(folder) if os.path.isdir(entry)] == [IMAGES]
+    return {*subfolders(folder)} <= {IMAGES} and not is_annotated(folder)
 
 
 def split_files(parts: dict[str, Path]) -> dict[str, dict[str, list[Path]]]:
     """Lists the image files of every class of every split."""
     files = {"train": class_files(parts["train"])}
     if "test" in parts:
-        of_test = parts["test"]
-        files["test"] = (
-            annotated_files(of_test, tuple(files["train"])) if is_annotated(of_test) else class_files(of_test)
-        )
+        files["test"] = _test_files(parts["test"], tuple(files["train"]))
     return files
+
+
+def _test_files(folder, class_names):
+    if is_annotated(folder):
+        return annotated_files(folder, class_names)
+    if {*subfolders(folder)} == {IMAGES} != {*class_names}:
+        raise InputError(
+            f"{folder} has images of no class: put {ANNOTATIONS} beside its folder {IMAGES}, sort them into a folder for each class, or rename it."
+        )
+    # Where annotated images were sorted since, their folder may be left, empty.
+    return {name: files for name, files in class_files(folder).items() if files or name != IMAGES}
 
 
 def _stamp(file):

@@ -15,10 +15,10 @@ IMAGES = "images"  # a subfolder that holds the images of a folder, as in Tiny I
 def class_files(root: Path) -> dict[str, list[Path]]:
     """Lists the image files of every class, by its name, both sorted. Hidden folders and files that are no images are passed over.
 
-    The images of a class are those in its folder, or, where it has none, those in its subfolder `images`.
+    The images of a class are those in its folder, or those in its subfolder `images`.
 
     Raises:
-        InputError: a folder cannot be listed, a link leads nowhere, a class has no readable name, or what is named like an image is no
+        InputError: a class has images in both, a folder cannot be listed, a link leads nowhere, a class has no readable name, or what is named like an image is no
             file: opening a pipe would block for good.
     """
     visible = [entry for entry in entries(root) if not entry.name.startswith(".")]
@@ -29,16 +29,27 @@ def class_files(root: Path) -> dict[str, list[Path]]:
     unnamed = next((entry for entry in classes if shown(entry) != str(entry)), None)
     if unnamed:
         raise InputError(f"{shown(unnamed)} is named in another encoding than UTF-8: rename it, as it names a class.")
-    return {c.name: image_files(c) or _inner_files(c) for c in classes}
+    return {c.name: _files_of_class(c) for c in classes}
 
 
-def _inner_files(folder):
-    return image_files(folder / IMAGES) if os.path.isdir(folder / IMAGES) else []
+def _files_of_class(folder):
+    own = image_files(folder)
+    inner = image_files(folder / IMAGES) if os.path.isdir(folder / IMAGES) else []
+    if own and inner:
+        raise InputError(
+            f"{shown(folder)} has images both in itself, such as {shown(Path(own[0].name))}, and in its folder {IMAGES}: keep one of both."
+        )
+    return own or inner
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names the folders in a folder, without hidden ones."""
+    return [entry.name for entry in entries(folder) if os.path.isdir(entry) and not entry.name.startswith(".")]
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Lists the image files in a folder, which are told by their suffix."""
-    files = [file for file in entries(folder) if file.suffix.lower() in SUFFIXES]
+    """Lists the image files in a folder, which are told by their suffix; hidden ones are passed over."""
+    files = [file for file in entries(folder) if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
     for file in files:
         kind = _kind(file)
         if kind != "a file":

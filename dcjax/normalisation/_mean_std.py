@@ -92,17 +92,20 @@ def channel_statistics(image: np.ndarray, white: float = 1) -> MeanStd:
         white: the pixel value that becomes 1.
     """
     count = image[..., 0].size
-    mean = sum(part.sum((0, 1, 2), dtype=np.float64) for part in _parts(image)) / count
-    variance = sum(_squares(part - mean) for part in _parts(image)) / count
+    mean = _summed(lambda part: part.astype(np.float64), image) / count
+    variance = _summed(lambda part: np.square(part - mean), image) / count
     mean, std = mean / white, np.sqrt(variance) / white
     return MeanStd(tuple(map(float, mean)), tuple(map(float, np.where(std > 0, std, 1))))
 
 
-def _squares(deviation):
-    return np.square(deviation, out=deviation).sum((0, 1, 2))
+def _summed(function, image):
+    """Adds `function(images)`, of eight bytes a value, up by channel: some images at a time, with the bits of all at once.
 
-
-def _parts(image):
-    """Yields some images at a time, because their deviations take eight bytes a value."""
-    step = max(_PART // math.prod(image.shape[1:]), 1)
-    return (image[i : i + step] for i in range(0, len(image), step))
+    NumPy adds the pixels of several channels one after the other, so that a sum may go on; it adds those of one channel in pairs.
+    """
+    step = len(image) if image.shape[-1] == 1 else max(_PART // math.prod(image.shape[1:]), 1)
+    total = function(image[:step]).sum((0, 1, 2))
+    for i in range(step, len(image), step):
+        rows = function(image[i : i + step]).reshape(-1, image.shape[-1])
+        total = np.concatenate([total[None], rows]).sum(0)
+    return total

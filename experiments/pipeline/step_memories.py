@@ -9,7 +9,7 @@ import numpy as np
 
 import dcjax as dc
 from dcjax import InputError
-from dcjax.experts import Experts, check_segments
+from dcjax.experts import NOTE, Experts, check_segments
 from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.methods.unrolled import RTP
 from experiments.parts import RECIPES
@@ -132,7 +132,9 @@ class StepMemories:
     def _check_experts(self, step):
         """Refuses a memory that was begun with other experts."""
         settings = self._settings(step)
-        if step.method in MATCHING_EXPERTS and Path(settings.workdir, "config.json").is_file():
+        if step.method not in MATCHING_EXPERTS or not Path(settings.workdir, "config.json").is_file():
+            return
+        if Path(settings.experts, NOTE).is_file():  # what they made may be kept without them
             about = Experts(settings.experts).about
             theirs, ours = (tuple(facts[name] for name in ("number", "epochs")) for facts in (about, self.experts))
             if theirs != ours:
