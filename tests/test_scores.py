@@ -98,3 +98,16 @@ def test_an_evaluation_of_ours_is_gone_on_with(tmp_path):
     store.measure("mlp/dc/condensed", evaluation(1, trained))
     scores.opened(path, SETTINGS).measure("mlp/dc/condensed", evaluation(2, trained))
     assert trained == [0, 1]
+
+
+@pytest.mark.parametrize("how", [scores.resumed, scores.opened])
+def test_settings_of_several_values_are_those_that_were_noted(how, tmp_path):
+    """JSON has lists alone; and where nothing is chosen, earlier versions had no such setting."""
+    path, trained = tmp_path / "scores.json", []
+    settings = {**SETTINGS, "eval_dsa_strategy": ("color", "crop"), "none": ()}
+    for _ in range(2):
+        store = how(path, settings)
+        store.content["rows"] = []
+        store.measure("condensed", evaluation(1, trained))
+    assert trained == [0]
+    assert "none" not in json.loads(path.read_text())["settings"]

@@ -76,10 +76,7 @@ def _evaluation(job, learned, stage, stop, finished, note):
 def _depends_on(job):
     """Gives the settings that change accuracies and that a resumed run may change."""
     settings = job.settings
-    recipe = {name: value for name, value in dataclasses.asdict(settings.parts["eval_recipe"]).items() if value != ()}
-    recipe = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in recipe.items()
-    }  # as in a file
+    recipe = dataclasses.asdict(settings.parts["eval_recipe"])
     length = {"iterations": settings.iterations} if settings.about.condenses else {}
     return {**length, "num_students": settings.num_students, "eval_recipe": settings.eval_recipe, **recipe}
 

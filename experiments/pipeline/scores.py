@@ -49,6 +49,7 @@ class ScoreStore:
 
 def resumed(path: Path, settings: dict) -> ScoreStore:
     """Opens a run's own store; accuracies under other settings, which a resumed run may have, are measured anew."""
+    settings = _as_in_a_file(settings)
     content = _read(path)
     if content is None and path.exists():
         show.say(f"{path} is damaged: its accuracies are measured again.")
@@ -62,6 +63,7 @@ def opened(path: Path, settings: dict) -> ScoreStore:
     Raises:
         InputError: the file is none of ours, was made under other settings, or cannot be written.
     """
+    settings = _as_in_a_file(settings)
     if not path.exists() and os.access(path.parent, os.W_OK):
         return ScoreStore(path, settings)
     if not path.is_file():
@@ -72,6 +74,11 @@ def opened(path: Path, settings: dict) -> ScoreStore:
     if content["settings"] != settings:
         raise InputError(f"{path} holds an evaluation under other settings: remove it, or give another --out.")
     return ScoreStore(path, settings, content)
+
+
+def _as_in_a_file(settings):
+    """Gives settings as they are read again. Those that choose nothing are left out, because earlier versions had none of them."""
+    return json.loads(json.dumps({name: value for name, value in settings.items() if value != ()}))
 
 
 def _read(path):
