@@ -25,9 +25,8 @@ Metrics = dict[str, Array]
 Augmentation = Callable[[Key], Callable[[Array], Array]]  # one draw, then a deterministic image -> image
 Mixing = Callable[[Key], Callable[["Batch"], "Batch"]]  # one draw, then a deterministic flat batch -> batch
 Distance = Callable[[Params, Params], Array]  # two trees of one structure -> a scalar
-Loss = Callable[
-    [Params, "Batch"], Array
-]  # a mean over images; with `per_image` False, an image's loss depends on its batch
+# A mean over the images of a batch. One with an attribute `per_image` that is False is of the batch as a whole, which is not split.
+Loss = Callable[[Params, "Batch"], Array]
 
 
 class Batch(NamedTuple):

@@ -183,9 +183,7 @@ def _evaluation(wanted):
             f"--judge {wanted.judge} makes the very steps that its own images were learned for, which judges no others: give another."
         )
     evaluation = {"eval_recipe": own.eval_recipe, **dataclasses.asdict(own.parts["eval_recipe"])}
-    evaluation = {
-        name: value for name, value in evaluation.items() if value != ()
-    }  # a flag without values says nothing
+    evaluation = {name: value for name, value in evaluation.items() if value != ()}  # a flag needs a value
     chosen = {"eval_epochs": wanted.eval_epochs, "eval_augment": wanted.eval_augment}
     return evaluation | {name: value for name, value in chosen.items() if value is not None}
 

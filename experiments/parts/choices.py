@@ -29,9 +29,8 @@ AUGMENTS = {
     "color_crop_cutout": dc.augment.color_crop_cutout(),
 }
 DSA = {operator.__name__: operator for operator in dc.augment.DSA_OPERATORS}
-Strategy = tuple[
-    Literal[(*DSA,)], ...
-]  # DSA's operators, of which one is drawn; none stands for the augmentation's own
+# Some of DSA's operators, of which one is drawn; none stands for the augmentation's own.
+Strategy = tuple[Literal[(*DSA,)], ...]
 MIXES = {"none": dc.augment.no_mixing, "cutmix": dc.augment.cutmix()}
 
 

@@ -33,13 +33,11 @@ class DCRecipe(Part):
     schedule = staticmethod(dc.dc_recipe)
 
     def idle(self, settings: Any) -> dict[str, str]:
-        part, idle = (
-            settings.parts.get("parameterization"),
-            idle_strategy("eval_augment", "eval_dsa_strategy", self.eval_augment),
-        )
-        return (
-            idle if part and part.views > 1 else idle | {"eval_views": "images that are one view of their source each"}
-        )
+        idle = idle_strategy("eval_augment", "eval_dsa_strategy", self.eval_augment)
+        part = settings.parts.get("parameterization")
+        if part and part.views > 1:
+            return idle
+        return idle | {"eval_views": "images that are one view of their source each"}
 
     def augmentation(self) -> Augmentation:
         """Gives the augmentation of the images that students are trained on."""
