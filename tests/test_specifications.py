@@ -10,8 +10,9 @@ import dcjax as dc
 from experiments.evaluate import Evaluation, evaluate
 from experiments.experts import main as experts_main
 from experiments.parts.choices import augmentation, strategic
-from experiments.parts.networks import VGG11, ConvNet, ResNet10
+from experiments.parts.networks import VGG11, AlexNet, ConvNet, ResNet10
 from experiments.pipeline import recipes, rivals
+from experiments.report import words
 from experiments.run import main
 from experiments.settings.flags import read
 from experiments.settings.networks import specifications, specified
@@ -25,7 +26,8 @@ def test_a_specification_gives_a_network_its_settings():
     )
     assert specified("convnet", width=9) == ConvNet(width=9)
     assert specified("resnet10:downsampling=avg_pool") == ResNet10(downsampling="avg_pool")
-    assert specified("vgg11:norm=batch", width=9) == VGG11(norm="batch")
+    assert specified("vgg11:norm=batch,width=9") == VGG11(9, "batch")
+    assert specified("alexnet", width=9) == AlexNet()
 
 
 @pytest.mark.parametrize(
@@ -131,3 +133,23 @@ def test_a_strategy_without_effect_is_refused(words, message, capsys):
 def test_a_strategy_of_experts_without_effect_is_refused(capsys):
     assert experts_main(["--augment", "none", "--dsa-strategy", "flip"]) == 2
     assert "--dsa-strategy changes nothing with --augment none: leave it out." in capsys.readouterr().err
+
+
+def test_a_narrow_network_is_named_with_its_width():
+    named = {
+        words.condensing_network(config)
+        for config in (
+            {"network": "convnet", "width": 32},
+            {"network": "vgg11", "width": 64},
+            {"network": "vgg11", "width": 16},
+            {"network": "resnet18"},
+            {"network": "mlp"},
+        )
+    }
+    assert named == {"ConvNet-32", "VGG-11", "VGG-11, width 16", "ResNet-18", "MLP"}
+
+
+@pytest.mark.parametrize("make", [dc.networks.VGG11, dc.networks.ResNet18])
+def test_every_convolution_of_a_narrow_network_is_narrow(make):
+    params = jax.eval_shape(dc.network(make(10, 3), (32, 32, 3)).init, jax.random.key(0))
+    assert {leaf.shape[-1] for leaf in jax.tree.leaves(params) if leaf.ndim == 4} == {3, 6, 12, 24}

@@ -16,7 +16,7 @@ DOWNSAMPLING = {  # what halves maps: the stride of a convolution, and what foll
 _HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-def ResNet18(num_classes: int, norm: str = "instance", downsampling: str = "stride") -> Classifier:
+def ResNet18(num_classes: int, width: int = 64, norm: str = "instance", downsampling: str = "stride") -> Classifier:
     """Makes the 18-layer residual network for small images: a 3x3 stem, eight basic blocks, global average pooling.
 
     It is that of He et al. (2016, arXiv:1512.03385), as DC's paper takes it. DC condenses on one with batch norm in which 2x2 average
@@ -24,10 +24,13 @@ def ResNet18(num_classes: int, norm: str = "instance", downsampling: str = "stri
 
     Args:
         num_classes: K, the number of classes.
+        width: channels of the stem; 64 as published, the last blocks have eight times as many.
         norm: a key of `NORMS`.
         downsampling: a key of `DOWNSAMPLING`.
     """
-    return Classifier(num_classes, _ResNet("ResNet18", 2, 64, norm, downsampling, sees_maps=downsampling == "avg_pool"))
+    return Classifier(
+        num_classes, _ResNet("ResNet18", 2, width, norm, downsampling, sees_maps=downsampling == "avg_pool")
+    )
 
 
 def ResNet10(num_classes: int, width: int = 64, norm: str = "instance", downsampling: str = "stride") -> Classifier:

@@ -55,24 +55,28 @@ class AlexNet(Part):
 class VGG11(Part):
     """VGG11."""
 
+    width: Size = 64
+    """Channels of the first convolution."""
     norm: Norm = "instance"
     """Normalisation layer behind every convolution; DC condenses with batch."""
 
     def build(self, num_classes: int) -> Classifier:
-        return dc.networks.VGG11(num_classes, self.norm)
+        return dc.networks.VGG11(num_classes, **dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True)
 class ResNet18(Part):
     """ResNet18."""
 
+    width: Size = 64
+    """Channels of the stem."""
     norm: Norm = "instance"
     """Normalisation layer behind every convolution; DC condenses with batch."""
     downsampling: Literal["stride", "avg_pool"] = "stride"
     """What halves the maps: strides, or average pooling instead, without a global one at the end, as DC condenses."""
 
     def build(self, num_classes: int) -> Classifier:
-        return dc.networks.ResNet18(num_classes, self.norm, self.downsampling)
+        return dc.networks.ResNet18(num_classes, **dataclasses.asdict(self))
 
 
 @dataclasses.dataclass(frozen=True)

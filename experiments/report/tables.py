@@ -55,7 +55,7 @@ def row(run: Run) -> Row:
         random=words.accuracy(ours.get("random")),
         whole=words.accuracy(ours.get("whole")),
         students=str(ours[own(run)].get("students", "")),
-        network=words.network(config.get("network", ""), config.get("width")),
+        network=words.condensing_network(config),
         command=run.result["command"],
         machine=", ".join(filter(None, (run.result.get("hardware"), time(run)))),
         notes={**notes, **failures},

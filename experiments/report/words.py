@@ -1,6 +1,7 @@
 """Writes names and numbers as a reader wants them."""
 
 from experiments.methods import METHODS
+from experiments.parts.networks import NETWORKS
 
 _DATASETS = {
     "mnist": "MNIST",
@@ -37,6 +38,13 @@ def network(name: str, width: int | None) -> str:
         *(each.replace("=", " ").replace("_", " ") for each in settings.split(",") if each),
     ]
     return ", ".join(parts)
+
+
+def condensing_network(config: dict) -> str:
+    """Names the network that a run's settings describe, with its width if it is a ConvNet or has an unusual one."""
+    name, width = config.get("network", ""), config.get("width")
+    usual = getattr(NETWORKS.members.get(name), "width", width)
+    return network(name if name == "convnet" or width in (None, usual) else f"{name}:width={width}", width)
 
 
 def recipe(name: str, augmented: bool) -> str:
