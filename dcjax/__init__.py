@@ -106,6 +106,8 @@ from dcjax.recipes import dc_recipe as dc_recipe
 from dcjax.recipes import dsa_recipe as dsa_recipe
 from dcjax.recipes import idc_recipe as idc_recipe
 from dcjax.recipes import replay_recipe as replay_recipe
+from dcjax.shipped import Shipped as Shipped
+from dcjax.shipped import shipped as shipped
 from dcjax.sources import Source as Source
 from dcjax.sources import source as source
 from dcjax.sources import with_pool as with_pool

@@ -22,6 +22,7 @@ from dcjax.decoders import DECODERS as DECODERS
 from dcjax.decoders import decoded
 from dcjax.files import read_npz, write_npz
 from dcjax.normalisation import Normalisation, restored
+from dcjax.shipped import located
 
 REQUIRED = ("images", "labels", "class_names", "mean", "std", "meta")
 
@@ -87,13 +88,16 @@ def save_condensed(path: Path, batch: Batch, learned: Learned, data: Dataset, me
     write_npz(Path(path), arrays)
 
 
-def load_condensed(path: Path) -> Condensed:
-    """Reads what `save_condensed` wrote.
+def load_condensed(path: Path | str) -> Condensed:
+    """Reads what `save_condensed` wrote, or a set that comes with the package.
+
+    Args:
+        path: the file, or one of the names that `shipped` lists, such as "dc-mnist-1".
 
     Raises:
         InputError: the file is missing, damaged or not a condensed set, or holds what no run writes, such as values that are not finite.
     """
-    path = Path(path)
+    path = located(path)
     arrays = read_npz(path)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:

@@ -14,6 +14,7 @@ COMMANDS = {
     "experts": "trains networks on the real images, whose training MTT, TESLA and HaBa match",
     "continual": "trains networks on classes or data sets that come one after the other, with memories of those before",
     "compare": "runs several methods and sets them side by side",
+    "sets": "lists the condensed sets that come with dcjax",
     "export": "writes a condensed set for other programs",
     "report": "tabulates what was measured, and shows it on one page",
 }

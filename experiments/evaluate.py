@@ -3,10 +3,11 @@
 python -m experiments.evaluate runs/dc-mnist-1 --networks convnet,mlp,lenet,alexnet,vgg11,resnet18
 python -m experiments.evaluate runs/dc-mnist-1 --networks convnet:norm=none,convnet:norm=layer,convnet:norm=group,convnet:depth=4,width=64
 python -m experiments.evaluate runs/a runs/b --recipes dc,dsa,idc --augmentation both
+python -m experiments.evaluate dc-mnist-1
 python -m experiments.evaluate theirs.pt folder/of/pngs --dataset cifar10
 
 Every set is tested with every combination of network, recipe and augmentation. The accuracies are in `evaluation.json` beside the
-set; a command that was stopped goes on when it is given again.
+set, or in the working directory for one that comes with the package; a command that was stopped goes on when it is given again.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ import tyro
 
 import dcjax as dc
 from dcjax import foreign, sharding
+from dcjax.shipped import PLACE
 from experiments.parts.networks import ConvNet
 from experiments.parts.values import Count, MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
 from experiments.pipeline import lock, scores, sets, show
@@ -158,6 +160,8 @@ def _place(path, index, wanted):
         out = Path(wanted.out).expanduser()
         return out.with_name(f"{out.stem}{index}{out.suffix}")
     path = path.resolve()
+    if path.parent == PLACE:
+        return Path(f"{path.stem}-evaluation.json")
     if (path / "condensed.npz").is_file():
         return path / "evaluation.json"
     return path.with_name(f"{path.name}-evaluation{index}.json")

@@ -19,6 +19,7 @@ from rich.table import Table
 
 import dcjax as dc
 from dcjax import foreign, sharding
+from dcjax.shipped import PLACE, located
 from experiments.parts.values import Steps, check_ranges
 from experiments.pipeline import show
 from experiments.pipeline.build import build
@@ -39,11 +40,11 @@ class Export:
     """Writes a condensed set for other programs."""
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directory, or its condensed.npz."""
+    """Run directory, its condensed.npz, or the name of a set that comes with dcjax."""
     format: Literal["npz", "png", "pt"]
     """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files."""
     out: str | None = None
-    """File or folder to write; images.npz, images.pt or images/ beside condensed.npz when not given."""
+    """File or folder to write; images.npz, images.pt or images/ beside condensed.npz, or NAME-images in the working directory, when not given."""
     evaluate: bool = True
     """png: measure what rounding to 8 bits costs in accuracy, by the recipe of the run."""
     num_students: Steps = 5
@@ -63,11 +64,12 @@ def run(argv: list[str]) -> None:
     """Writes the set, once everything that it needs has been read and checked."""
     request = read(Export, argv)
     configure_jax()
-    source = Path(request.run).expanduser()
+    source = located(Path(request.run).expanduser())
     source = source / "condensed.npz" if source.is_dir() else source
     condensed = dc.load_condensed(source)
     suffix = "" if request.format == "png" else f".{request.format}"
-    out = Path(request.out).expanduser() if request.out else source.with_name(f"images{suffix}")
+    usual = Path(f"{source.stem}-images{suffix}") if source.parent == PLACE else source.with_name(f"images{suffix}")
+    out = Path(request.out).expanduser() if request.out else usual
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, condensed)
     show.say(f"{np.prod(condensed.batch.image.shape[:2])} images are in {out}")

@@ -144,9 +144,17 @@ def test_a_narrow_network_is_named_with_its_width():
             {"network": "vgg11", "width": 16},
             {"network": "resnet18"},
             {"network": "mlp"},
+            {"network": "resnet18", "width": 64, "norm": "batch", "downsampling": "avg_pool"},
         )
     }
-    assert named == {"ConvNet-32", "VGG-11", "VGG-11, width 16", "ResNet-18", "MLP"}
+    assert named == {
+        "ConvNet-32",
+        "VGG-11",
+        "VGG-11, width 16",
+        "ResNet-18",
+        "MLP",
+        "ResNet-18, norm batch, downsampling avg pool",
+    }
 
 
 @pytest.mark.parametrize("make", [dc.networks.VGG11, dc.networks.ResNet18])

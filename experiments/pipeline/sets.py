@@ -9,6 +9,7 @@ import numpy as np
 import dcjax as dc
 from dcjax.files import read_npz
 from dcjax.normalisation import ZCA, restored
+from dcjax.shipped import located
 from experiments.settings import saved
 
 
@@ -31,17 +32,20 @@ class Source(NamedTuple):
 
 
 def found(path: str) -> Path:
-    """Gives the path of a set that is there."""
-    place = Path(path).expanduser()
+    """Gives the path of a set that is there, or that comes with the package under this name."""
+    place = located(Path(path).expanduser())
     if not place.exists():
         raise dc.InputError(f"There is no {place}: give a run directory or the file of a condensed set.")
     return place
 
 
 def source(path: Path, dataset: str | None, data_dir: str | None, image_size: int | None) -> Source:
-    """Gives the data to test a set on: as the arguments say, else as the set's run had them."""
+    """Gives the data to test a set on: as the arguments say, else as the set's run had them, else as its images are."""
     config = (path if path.is_dir() else path.parent) / "config.json"
-    own = {"dataset": _dataset(path), "data_dir": None, "image_size": None, "channels": None, "only_classes": ()}
+    own = {"dataset": None, "data_dir": None, "image_size": None, "channels": None, "only_classes": ()}
+    described = _described(path)
+    if dataset in (None, described.get("dataset")):
+        own |= described
     if (path.is_dir() or path.name == "condensed.npz") and config.is_file():
         settings = saved.load(config)
         own = {name: getattr(settings, name) for name in own}
@@ -66,9 +70,18 @@ def digest(condensed: dc.Condensed) -> str:
     return made.hexdigest()
 
 
-def _dataset(path):
+def _described(path):
+    """Gives what a set that `experiments.run` wrote says of its data: images that are square may have been resized."""
     own = _own_set(path)
-    return own and dc.load_condensed(own).meta.get("dataset")
+    if not own:
+        return {}
+    condensed = dc.load_condensed(own)
+    height, width, channels = condensed.batch.image.shape[-3:]
+    return {
+        "dataset": condensed.meta.get("dataset"),
+        "image_size": height if height == width else None,
+        "channels": channels,
+    }
 
 
 def _whitened(path):

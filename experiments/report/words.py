@@ -1,5 +1,7 @@
 """Writes names and numbers as a reader wants them."""
 
+import dataclasses
+
 from experiments.methods import METHODS
 from experiments.parts.networks import NETWORKS
 
@@ -41,10 +43,12 @@ def network(name: str, width: int | None) -> str:
 
 
 def condensing_network(config: dict) -> str:
-    """Names the network that a run's settings describe, with its width if it is a ConvNet or has an unusual one."""
+    """Names the network that a run's settings describe, with those that are unusual, and the width of every ConvNet."""
     name, width = config.get("network", ""), config.get("width")
-    usual = getattr(NETWORKS.members.get(name), "width", width)
-    return network(name if name == "convnet" or width in (None, usual) else f"{name}:width={width}", width)
+    fields = dataclasses.fields(NETWORKS.members[name]) if name in NETWORKS.members else ()
+    usual = {field.name: field.default for field in fields if (name, field.name) != ("convnet", "width")}
+    unusual = [f"{each}={config[each]}" for each in usual if config.get(each, usual[each]) != usual[each]]
+    return network(f"{name}:{','.join(unusual)}", width)
 
 
 def recipe(name: str, augmented: bool) -> str:

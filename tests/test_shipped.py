@@ -1,0 +1,91 @@
+"""The condensed sets that come with the package: found by name, described, and worth what is stated."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+import dcjax as dc
+from experiments.export import main as export_main
+from experiments.parts.networks import NETWORKS
+from experiments.pipeline import sets
+from experiments.pipeline.recipes import recipe
+from experiments.sets import main as list_main
+
+NAMES = [*dc.shipped()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_set_is_loaded_by_name_as_from_its_file(name):
+    described = dc.shipped()[name]
+    chex.assert_trees_all_equal(dc.load_condensed(name).batch, dc.load_condensed(described.path).batch)
+    by_class = (len(dc.load_condensed(name).class_names), described.ipc, *described.image_shape)
+    assert dc.load_condensed(name).batch.image.shape == by_class
+
+
+def test_a_name_that_is_none_is_refused_with_those_that_are():
+    with pytest.raises(dc.InputError, match=r"There is no dc-mnst-1: .*dc-mnist-1"):
+        dc.load_condensed("dc-mnst-1")
+
+
+def test_a_file_of_the_working_directory_comes_before_a_shipped_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("dc-mnist-1").write_bytes(dc.shipped()["dc-digits-1"].path.read_bytes())
+    assert dc.load_condensed("dc-mnist-1").meta["dataset"] == "digits"
+
+
+def test_a_resized_set_is_tested_on_data_of_its_size():
+    path = sets.found("dc-digits16-10")
+    assert sets.source(path, None, None, None).load().image_shape == (16, 16, 1)
+    assert sets.source(path, "digits", None, 8).load().image_shape == (8, 8, 1)
+    assert sets.source(path, "mnist", None, None).image_size is None  # so that a set of other data is found to be one
+
+
+def test_the_list_states_accuracies_and_bytes(capsys):
+    assert list_main([]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in NAMES)
+    assert "88.9 ± 1.5" in printed
+    assert "102400" in printed
+
+
+def test_a_shipped_set_is_exported_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert export_main(["dc-digits-1", "--format", "npz"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["dc-digits-1-images.npz"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_results_say_how_a_set_was_made_and_what_it_is_worth(name):
+    result = json.loads(Path(f"experiments/results/{name}/result.json").read_text())
+    assert dc.shipped()[name].accuracy == result["accuracy"]
+    assert result["command"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_students_meet_the_stated_accuracy(name):
+    described, condensed = dc.shipped()[name], dc.load_condensed(name)
+    settings = dict(described.network)
+    if name == "dc-mnist-1" and not Path("../shared/tfds").exists():
+        pytest.skip("MNIST is not on this machine")
+    data = sets.source(described.path, None, "../shared/tfds", None).load()
+    net = dc.network(NETWORKS.members[settings.pop("network")](**settings).build(10), data.image_shape)
+    judged_by = recipe("own", condensed.meta, data.name, None)[1]
+    scores = dc.evaluate(jax.random.key(7), net, condensed.batch, data.test, num_students=2, recipe=judged_by)
+    stated = described.accuracy["condensed"]
+    assert abs(100 * np.mean(scores) - stated["mean"]) < 3 * stated["std"]
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_the_sets(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, "."]
+    subprocess.run(build, check=True)
+    held = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {f"dcjax/sets/{name}.npz" for name in NAMES} <= {*held}
