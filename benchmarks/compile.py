@@ -1,13 +1,22 @@
-"""Tells the memory that a TPU would need: `python -m benchmarks.compile` compiles DC's outer iteration for v5e chips.
+"""Tells what every method needs of a TPU: `python -m benchmarks.compile` compiles their outer iterations for v5e chips.
 
-No TPU is needed, but the package `libtpu` (`pip install dcjax[compile]`), which brings the TPU's own compiler. The program is traced
-as on a TPU and compiled for one chip and for four; the compiler accounts for its memory. Nothing is run.
+python -m benchmarks.compile
+python -m benchmarks.compile --methods dc,rtp --ipc 10 --chips 1 --out benchmarks/results/compile.json
+
+The programs are those of `python -m experiments.run --method METHOD --dataset cifar10 --ipc N`, at the published settings. No TPU is
+needed, but the package `libtpu` (`pip install dcjax[compile]`), which brings the TPU's own compiler: the program is traced as on a TPU,
+and the compiler accounts for its memory. Nothing is run. TFLOP are those of the products and convolutions of an iteration.
 """
 
+import argparse
+import functools
 import importlib.util
+import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not look for a TPU in this machine
@@ -15,40 +24,38 @@ os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not look for a TPU in thi
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 import dcjax as dc
 from benchmarks import tables
-from dcjax import backend, sharding
+from benchmarks.flops import flops
+from dcjax import backend, experts, sharding
+from experiments.methods import METHODS
+from experiments.pipeline.build import made_on
+from experiments.pipeline.job import prepare
+from experiments.settings.parse import parse
 
 CHIP_MEMORY = 16 * 2**30  # bytes of a v5e
+METHODS_COMPILED = tuple(name for name, method in METHODS.items() if method.condenses)
+
+
+class Work(NamedTuple):
+    """An outer iteration of a method on CIFAR-10's shape, at the published settings."""
+
+    method: str
+    ipc: int
+    chips: int
 
 
 class Need(NamedTuple):
-    """The memory that the compiler accounts for on one chip, in bytes, and the seconds of compiling."""
+    """What the compiler accounts for on one chip, in bytes, the seconds of compiling, and the operations of all chips together."""
 
     arguments: int
     temporaries: int
     peak: int
     seconds: float
-
-
-class Work(NamedTuple):
-    """An outer iteration of DC on CIFAR-10's shape: `matches` steps, with inner training if there are several."""
-
-    ipc: int
-    matches: int
-    epochs: int
-    chips: int
-    real: int = 256
-    width: int = 128
-    classes: int = 10
-    per_class: int = 5000
-
-
-WORK = (Work(1, 1, 1, chips=1), Work(1, 1, 1, chips=4), Work(10, 2, 50, chips=4))
+    flops: int
 
 
 def compiled_for_tpu(run: Callable, args: Any, chips: int) -> Any:
@@ -82,34 +89,90 @@ def peak_on_chip(run: Callable, args: Any) -> int:
 NEEDED = {"CPU": taken_on_cpu} | ({"TPU v5e chip": peak_on_chip} if importlib.util.find_spec("libtpu") else {})
 
 
-def outer_iteration(work: Work) -> tuple[Callable, tuple]:
-    """Gives the jitted iteration and the shapes of its arguments."""
-    net = dc.network(dc.networks.ConvNet(work.classes, work.width), (32, 32, 3))
-    trajectory = dc.on_synthetic(net, optax.sgd(0.01), epochs=work.epochs, restart_every=work.matches)
-    condenser = dc.condenser(dc.pixels(work.ipc), dc.gradient_matching(net), trajectory, optax.sgd(0.1, momentum=0.5))
-    label = np.repeat(np.arange(work.classes), work.per_class)
-    image = np.zeros((len(label), 32, 32, 3), np.uint8)
-    data = dc.data.from_arrays((image, label), (image[:: work.per_class], label[:: work.per_class]))
-    args = shapes_of(condenser, dc.source(data.train, real_per_class=work.real))
-    return dc.iteration(condenser, steps=work.matches), args
+def outer_iteration(method: str, ipc: int) -> tuple[Callable, tuple]:
+    """Gives the jitted iteration of a command and the shapes of its arguments."""
+    words = ["--method", method, "--dataset", "cifar10", "--ipc", str(ipc)]
+    with tempfile.TemporaryDirectory() as place:
+        if METHODS[method].settings("cifar10", ipc, "convnet").get("trajectory") == "expert":
+            words += ["--experts", place]
+            _store_experts(Path(place), words)
+        settings = parse(words)
+        job = prepare(settings, _cifar10(settings.zca))
+        source = job.sources(_untrained(job.method.net))
+        shapes = [jax.eval_shape(lambda made: made, source(count, 0)) for count in (job.first_draw, job.draw)]
+    state = jax.eval_shape(job.initial_state, shapes[0])
+    run = dc.iteration(job.method.condenser, steps=settings.matches)
+    return run, (job.keys.step, state, shapes[1], jnp.zeros((), jnp.int32))
+
+
+@functools.cache
+def _cifar10(whitened: bool) -> dc.data.Dataset:
+    """Makes data of CIFAR-10's shape: 50 000 images, all black."""
+    label = np.repeat(np.arange(10), 5000)
+    train, test = np.zeros((len(label), 32, 32, 3), np.uint8), np.zeros((10, 32, 32, 3), np.uint8)
+    fit = dc.normalisation.zca(0.1) if whitened else None
+    return dc.data.from_arrays((train, label), (test, np.arange(10)), name="cifar10", normalisation=fit)
+
+
+def _store_experts(place: Path, words: list[str]) -> None:
+    """Stores one expert without any training, which has the shapes of one that was trained."""
+    settings = parse(words)
+    data, part = _cifar10(settings.zca), settings.parts["trajectory"]
+    epochs = part.max_start + part.span - 1
+    net = dc.network(settings.parts["network"].build(data.num_classes), data.image_shape)
+    params = net.init(jax.random.key(0))
+    for epoch in range(epochs + 1):
+        experts.save(place, 0, epoch, params)
+    experts.note(place, {"number": 1, "epochs": epochs, "made_on": made_on(settings, data)})
+
+
+def _untrained(net: dc.Network) -> Callable:
+    """Gives a stand-in for networks that are trained before a run begins, which have the same shapes."""
+    return lambda networks, training, augment: jax.vmap(net.init)(jax.random.split(jax.random.key(0), networks))
 
 
 def need(work: Work) -> Need:
-    run, args = outer_iteration(work)
+    """Compiles an outer iteration, and says what it needs."""
+    run, args = outer_iteration(work.method, work.ipc)
+    with backend.answering_for("tpu", memory=CHIP_MEMORY):
+        operations = flops(run, args)
     began = time.perf_counter()
     memory = compiled_for_tpu(run, args, work.chips).memory_analysis()
-    seconds = time.perf_counter() - began
-    return Need(memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.peak_memory_in_bytes, seconds)
+    sizes = memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.peak_memory_in_bytes
+    return Need(*sizes, time.perf_counter() - began, operations)
 
 
 def row(work: Work, need: Need) -> tuple[str, ...]:
     sizes = [f"{size / 2**30:.2f}" for size in need[:3]]
-    return (str(work.chips), str(work.ipc), str(work.matches), *sizes, f"{need.seconds:.0f}")
+    fits = "yes" if need.peak < CHIP_MEMORY else "no"
+    numbers = str(work.ipc), str(work.chips), *sizes, fits, f"{need.flops / 1e12:.3g}", f"{need.seconds:.0f}"
+    return METHODS[work.method].title, *numbers
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def main() -> None:
-    columns = ("v5e chips", "ipc", "matches", "arguments, GiB", "temporaries, GiB", "peak, GiB", "compiled in, s")
-    print(tables.table(columns, [row(work, need(work)) for work in WORK]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", type=_listed, default=METHODS_COMPILED)
+    parser.add_argument("--ipc", type=_listed, default=("1", "10"))
+    parser.add_argument("--chips", type=_listed, default=("1", "4"))
+    parser.add_argument("--out", type=Path)
+    wanted = parser.parse_args()
+    rows = []
+    for method in wanted.methods:
+        for ipc in map(int, wanted.ipc):
+            for chips in map(int, wanted.chips):
+                work = Work(method, ipc, chips)
+                rows.append((work, need(work)))
+                print(*row(*rows[-1]), flush=True)
+    sizes = ("arguments, GiB", "temporaries, GiB", "peak, GiB")
+    columns = ("method", "images per class", "v5e chips", *sizes, "fits", "TFLOP", "compiled in, s")
+    print(tables.table(columns, [row(*each) for each in rows]))
+    if wanted.out:
+        found = [{**work._asdict(), **need._asdict()} for work, need in rows]
+        wanted.out.write_text(json.dumps({"chip_memory": CHIP_MEMORY, "jax": jax.__version__, "rows": found}, indent=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROGRAM = "import json; from benchmarks.compile import WORK, need; print(json.dumps([need(work) for work in WORK]))"
+WORK = (("dc", 1, 1), ("dc", 1, 4), ("haba", 1, 1))  # method, images per class, chips
+PROGRAM = (
+    f"import json; from benchmarks.compile import Work, need; print(json.dumps([need(Work(*work)) for work in {WORK}]))"
+)
 
 
 @pytest.mark.slow
@@ -28,12 +31,16 @@ def test_an_outer_iteration_fits_into_one_chip_and_into_four():
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    from benchmarks.compile import CHIP_MEMORY, WORK, Need
+    from benchmarks.compile import CHIP_MEMORY, Need
 
     needs = [Need(*row) for row in json.loads(done.stdout.splitlines()[-1])]
     for work, need in zip(WORK, needs, strict=True):
         print(f"{work}: {need.peak / 2**30:.2f} GiB at the peak, {need.temporaries / 2**30:.2f} GiB of temporaries")
         assert 0 < need.peak < CHIP_MEMORY
         assert need.arguments + need.temporaries < CHIP_MEMORY
-    one, four, _ = needs  # the first two are the same work
+    one, four, hallucinated = needs  # the first two are the same work
     assert four.temporaries < 0.5 * one.temporaries
+    assert one.flops == four.flops  # of all chips together
+    assert (
+        hallucinated.flops > 50 * 3 * 2 * 10 * 128 * 128 * 9 * 16 * 16
+    )  # its 50 steps, forward and back, of one layer alone

@@ -24,6 +24,13 @@ QUICK = {
         "steps=200": "steps=5",
         "dc.dc_recipe(300), num_students=5": "dc.dc_recipe(1), num_students=1",
     },
+    "tpu": {
+        "ConvNet(data.num_classes, width=128)": "MLP(data.num_classes)",
+        "steps=10": "steps=2",
+        "trange(50)": "trange(2)",
+        "num_students=8": "num_students=2, recipe=dc.dc_recipe(2)",
+        '"--minutes", "5"': '"--iterations", "2", "--network", "mlp", "--num-students", "2", "--eval-epochs", "2"',
+    },
 }
 
 
