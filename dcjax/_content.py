@@ -25,8 +25,8 @@ def check_content(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     Raises:
         InputError: names the first thing that no run writes.
     """
-    meta = _meta(arrays["meta"])
-    fault = next(itertools.chain(_misfits(arrays), _odd_notes(meta)), None)
+    meta = read_notes(arrays["meta"])
+    fault = next(itertools.chain(_misfits(arrays), _odd_meta(meta)), None)
     if fault:
         raise InputError(
             f"{path} is not a condensed set of dcjax ({FORMAT}), or parts of it do not fit ({fault}): make it again."
@@ -50,8 +50,8 @@ def _is_used(name):
     return name in ("images", "labels", "mean", "std") or name.startswith(("hyper/", "zca/"))
 
 
-def _meta(array):
-    """Reads `meta`, or gives None if it is no JSON text, or too deep for whoever reads it further."""
+def read_notes(array: np.ndarray) -> Any:
+    """Reads what a set notes of itself, or gives None if it is no JSON text, or too deep for whoever reads it further."""
     try:
         meta = json.loads(str(array))
         json.dumps(
@@ -117,12 +117,17 @@ def _odd_values(arrays) -> Iterator[str]:
         yield f"no image of class {str(names[empty[0]])!r} has a label"
 
 
-def _odd_notes(meta) -> Iterator[str]:
+def _odd_meta(meta) -> Iterator[str]:
     """Yields what is wrong with `meta`, the next only if the one before is right."""
     if not isinstance(meta, dict):
         yield "its meta is no JSON object of at most 20 levels"
     if meta.get("format") != FORMAT:
         yield f"its format is {_short(meta.get('format'))}"
+    yield from odd_notes(meta)
+
+
+def odd_notes(meta: dict[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with the facts that a set notes of itself, the next only if the one before is right."""
     for name in _DICTS:
         if not isinstance(meta.get(name, {}), dict):
             yield f"its {name} is {_short(meta[name])} instead of facts by name"

@@ -70,6 +70,14 @@ def decoded(compact: dict[str, np.ndarray], note: Any, normalisation: Normalisat
         ) from None
 
 
+def factor_of(meta: dict[str, Any]) -> int:
+    """Gives the cells along each side of the grids that a set was learned as, which its `meta` notes; 1 where it notes none."""
+    arguments = meta.get("decoder", {}).get("arguments", {})
+    own = arguments.get("factor") if isinstance(arguments, dict) else None
+    factor = meta.get("factor", own)
+    return factor if type(factor) is int and factor > 0 else 1
+
+
 def _check_sizes(arguments, compact):
     """Refuses arguments that a loop could not come to the end of: no factor is longer than a side, no count above that of all values."""
     longest = max((max(x.shape, default=1) for x in compact.values()), default=1)

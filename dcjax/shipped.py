@@ -46,8 +46,8 @@ def located(path: Path | str) -> Path:
         return path
     if path.name not in (names := [each.stem for each in PLACE.glob("*.npz")]):
         raise InputError(
-            f"There is no {path}: give a run directory, the file of a condensed set, or the name of one that comes with dcjax "
-            f"({', '.join(sorted(names))})."
+            f"There is no file {path}, and no set of this name comes with dcjax: give a run directory, the file of a condensed set, or "
+            f"one of {', '.join(sorted(names))}."
         )
     return PLACE / f"{path}.npz"
 

@@ -29,6 +29,7 @@ from experiments.parts.values import (
     Count,
     MaybeCount,
     MaybeSide,
+    MaybeSize,
     Range,
     Seed,
     at_least,
@@ -78,7 +79,7 @@ class Wanted:
     whole_epochs: Count = 100
     """Epochs that a candidate is trained for on the whole set."""
     recipe: Literal[(*PAPERS,)] = "dc"
-    """Recipe of all trainings: DC's, DSA's or IDC's as published for the dataset, but for the epochs."""
+    """Recipe of all trainings: DC's, DSA's or IDC's as published for the dataset and the first set, but for the epochs."""
     augment: bool = True
     """Train with the augmentation of the recipe."""
     hold_out: Annotated[float, Range("above 0 and below 1", lambda share: 0 < share < 1)] = 0.2
@@ -91,6 +92,8 @@ class Wanted:
     """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR); as for the run when not given."""
     image_size: MaybeSide = None
     """Pixels along each side of the images; as for the run when not given."""
+    factor: MaybeSize = None
+    """Cells along each side of the images in IDC's data.pt, which does not say it: 1 for IDC-I, 2 for IDC."""
     workdir: str | None = None
     """Folder for the result; runs/architectures-DATASET when not given."""
     devices: MaybeCount = None
@@ -133,9 +136,11 @@ def search(argv: list[str]) -> None:
         rest, held_out = loaded.train.hold_out(jax.random.key(wanted.seed), wanted.hold_out)
         data = dataclasses.replace(loaded, train=rest).replicated()
         tried, left_out = _candidates(wanted, data)
-        condensed, ipc = condensed_sets(paths, data)
-        selections = [selection(name, ipc, data, wanted.seed, stop) for name in wanted.proxies if name != EARLY]
-        recipes = [_recipe(wanted, data.name, epochs) for epochs in (wanted.epochs, wanted.whole_epochs)]
+        condensed, known = condensed_sets(paths, data, wanted.factor)
+        selections = [
+            selection(name, known["ipc"], data, wanted.seed, stop) for name in wanted.proxies if name != EARLY
+        ]
+        recipes = [_recipe(wanted, known, data.name, epochs) for epochs in (wanted.epochs, wanted.whole_epochs)]
         place = Path(wanted.workdir or f"runs/architectures-{safe_name(data.name)}").expanduser()
         with lock.held(place):
             settings = _settings(wanted, loaded)
@@ -179,8 +184,8 @@ def _candidates(wanted, data):
     return tried, refused
 
 
-def _recipe(wanted, dataset, epochs):
-    found = recipe(wanted.recipe, {}, dataset, epochs)[1]
+def _recipe(wanted, known, dataset, epochs):
+    found = recipe(wanted.recipe, known, dataset, epochs)[1]
     return found if wanted.augment else found.plain()
 
 

@@ -213,7 +213,7 @@ def _lessons(wanted, place, passed, stream, stop):
     settings = parse([*words, *grid.without(passed, {*flags_in(passed)} - known)])
     network = {"network": settings.network, **dataclasses.asdict(settings.parts["network"])}
     net = dc.network(settings.parts["network"].build(stream.num_classes), stream.image_shape)
-    _, trained = recipe(wanted.recipe, {}, wanted.names[0], wanted.epochs)
+    _, trained = recipe(wanted.recipe, {"ipc": wanted.ipc}, wanted.names[0], wanted.epochs)
     augment = {} if wanted.augment == "recipe" else {"augment": AUGMENTS[wanted.augment]}
     names = ("ipc", "recipe", "epochs", "augment", "temperature")
     about = {name: getattr(wanted, name) for name in names} | {"training_of_networks": trained.description}

@@ -4,7 +4,8 @@ python -m experiments.evaluate runs/dc-mnist-1 --networks convnet,mlp,lenet,alex
 python -m experiments.evaluate runs/dc-mnist-1 --networks convnet:norm=none,convnet:norm=layer,convnet:norm=group,convnet:depth=4,width=64
 python -m experiments.evaluate runs/a runs/b --recipes dc,dsa,idc --augmentation both
 python -m experiments.evaluate dc-mnist-1
-python -m experiments.evaluate theirs.pt folder/of/pngs --dataset cifar10
+python -m experiments.evaluate theirs.pt folder/of/pngs --dataset cifar10 --recipes dc
+python -m experiments.evaluate data.pt --factor 2 --dataset cifar10
 
 Every set is tested with every combination of network, recipe and augmentation. The accuracies are in `evaluation.json` beside the
 set, or in the working directory for one that comes with the package; a command that was stopped goes on when it is given again.
@@ -31,7 +32,7 @@ from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.memory import check_memory
 from experiments.pipeline.recipes import PAPERS, recipe
-from experiments.pipeline.rivals import Entry, Terms, Tests, finish, network
+from experiments.pipeline.rivals import Entry, Terms, Tests, finish, known, network
 from experiments.pipeline.stop import StopRequest
 from experiments.settings.flags import read
 from experiments.settings.networks import specifications, specified
@@ -46,7 +47,7 @@ class Evaluation:
     networks: tuple[str, ...] = ("convnet",)
     """Architectures to test on, separated by commas; settings of their own follow a colon: convnet:depth=4,norm=none,mlp."""
     recipes: tuple[Literal[("own", *PAPERS)], ...] = ("own",)
-    """Recipes that students are trained by: the set's own, or DC's, DSA's or IDC's as published for the dataset."""
+    """Recipes that students are trained by: the set's or its method's own, or DC's, DSA's or IDC's as published for such a set."""
     augmentation: Literal["with", "without", "both"] = "with"
     """Students are trained with the recipe's augmentation, without it, or both ways."""
     rivals: tuple[Literal["random", "whole", "none"], ...] = ("random", "whole")
@@ -67,6 +68,8 @@ class Evaluation:
     """Folder of prepared TFDS datasets (or set TFDS_DATA_DIR); as for the run when not given."""
     image_size: MaybeSide = None
     """Pixels along each side, to which test images are cropped and resized; as for the run when not given."""
+    factor: MaybeSize = None
+    """Cells along each side of the images in IDC's data.pt, which does not say it: 1 for IDC-I, 2 for IDC."""
     seed: Seed = 0
     """Seed of all random numbers."""
     out: str | None = None
@@ -119,7 +122,7 @@ def _entries(wanted):
     entries, places = [], set()
     for path in map(sets.found, wanted.runs):
         data, fingerprint = load(sets.source(path, wanted.dataset, wanted.data_dir, wanted.image_size))
-        read_sets = foreign.read(path, data)
+        read_sets = foreign.read(path, data, wanted.factor)
         for i, condensed in enumerate(read_sets):
             name, index = (str(path), "") if len(read_sets) == 1 else (f"{path} [{i}]", f"-{i}")
             place = _place(path, index, wanted)
@@ -131,13 +134,14 @@ def _entries(wanted):
             seen = {"width": width, "dataset": data.name, "data": fingerprint, "set": sets.digest(condensed)}
             store = scores.opened(place, {**_settings(wanted), **seen})
             entries.append(Entry(name, condensed, data, fingerprint, width, store))
+    sets.check_told(wanted.factor, (entry.condensed for entry in entries))
     return entries
 
 
 def _check_recipes(name, condensed, data, wanted):
     try:
         for named in wanted.recipes:
-            recipe(named, condensed.meta, data.name, wanted.epochs)
+            recipe(named, known(condensed), data.name, wanted.epochs)
     except dc.InputError as error:
         raise dc.InputError(f"{name}: {error}") from None
 

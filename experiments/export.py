@@ -2,6 +2,7 @@
 
 python -m experiments.export runs/dc-mnist-1 --format npz       # images, labels: nothing but arrays
 python -m experiments.export runs/dc-mnist-1 --format pt        # for PyTorch, in the layout of DC's and DM's files
+python -m experiments.export runs/compare-mnist/dc-1-* --format pt --out res_DC_MNIST_ConvNet_1ipc.pt    # a set for every seed
 python -m experiments.export runs/dc-mnist-1 --format png       # a folder of images per class, and what rounding costs
 """
 
@@ -27,20 +28,26 @@ from experiments.pipeline.endings import exit_code
 from experiments.pipeline.job import load_data
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.rundir import write_text
+from experiments.pipeline.stated import to_state
 from experiments.pipeline.students import accuracies
 from experiments.settings import saved
 from experiments.settings.flags import read
 from experiments.settings.settings import Settings
 
-WRITERS = {"npz": foreign.write_npz, "png": foreign.write_png, "pt": foreign.write_pt}
+
+def _write_pt(out, *sets):
+    foreign.write_pt(out, *sets, accuracies=to_state(sets))
+
+
+WRITERS = {"npz": foreign.write_npz, "png": foreign.write_png, "pt": _write_pt}
 
 
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Writes a condensed set for other programs."""
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run directory, its condensed.npz, or the name of a set that comes with dcjax."""
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Run directory, its condensed.npz, or the name of a set that comes with dcjax; pt: also runs of several seeds, or a comparison."""
     format: Literal["npz", "png", "pt"]
     """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files."""
     out: str | None = None
@@ -53,6 +60,8 @@ class Export:
     """png: folder of prepared TFDS datasets; as for the run when not given."""
 
     def __post_init__(self):
+        if not self.runs:
+            raise dc.InputError("There is nothing to export: give a run directory, or its condensed.npz.")
         check_ranges(self)
 
 
@@ -64,21 +73,51 @@ def run(argv: list[str]) -> None:
     """Writes the set, once everything that it needs has been read and checked."""
     request = read(Export, argv)
     configure_jax()
-    source = located(Path(request.run).expanduser())
-    source = source / "condensed.npz" if source.is_dir() else source
-    condensed = dc.load_condensed(source)
+    sources = [source for text in request.runs for source in _sources(Path(text).expanduser())]
+    sets = [dc.load_condensed(source) for source in sources]
+    _check(request, sources, sets)
+    source = sources[0]
     suffix = "" if request.format == "png" else f".{request.format}"
     usual = Path(f"{source.stem}-images{suffix}") if source.parent == PLACE else source.with_name(f"images{suffix}")
     out = Path(request.out).expanduser() if request.out else usual
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
-    WRITERS[request.format](out, condensed)
-    show.say(f"{np.prod(condensed.batch.image.shape[:2])} images are in {out}")
+    WRITERS[request.format](out, *sets)
+    show.say(f"{sum(np.prod(each.batch.image.shape[:2]) for each in sets)} images are in {out}")
     if setting:
         with sharding.across():
             accuracy = _compare({"exact": source, "png": out}, *setting, request.num_students)
         note = out / "export.json"
         write_text(note, json.dumps({**json.loads(note.read_text()), "accuracy": accuracy}, indent=2) + "\n")
         show.console.print(_table(setting[0], accuracy))
+
+
+def _sources(place):
+    """Gives the file of a run, or those of a comparison in the order of their seeds."""
+    if (place / "comparison.json").is_file():
+        found = place.glob("*/condensed.npz")
+        return sorted(found, key=lambda file: (len(file.parent.name), file.parent.name))  # 2 before 10
+    place = located(place)
+    return [place / "condensed.npz" if place.is_dir() else place]
+
+
+def _check(request, sources, sets):
+    """Refuses several sets that one file of this format cannot hold, and those that are no experiments of one kind."""
+    if not sets:
+        raise dc.InputError(f"{request.runs[0]} holds no condensed.npz: let the comparison finish first.")
+    if len(sets) == 1:
+        return
+    if request.format != "pt":
+        raise dc.InputError(
+            f"--format {request.format} writes one set, but there are {len(sets)}: give one run, or --format pt."
+        )
+    if not request.out:
+        raise dc.InputError(f"{len(sets)} sets go into one file: give --out.")
+    kinds = [[each.meta.get(name) for name in ("method", "dataset", "ipc")] for each in sets]
+    odd = next((source for source, kind in zip(sources, kinds) if kind != kinds[0]), None)
+    if odd:
+        raise dc.InputError(
+            f"{odd} is of another method, data set or number of images per class than {sources[0]}: export those of one kind."
+        )
 
 
 def _setting(source, request) -> tuple[Settings, dc.data.Dataset]:

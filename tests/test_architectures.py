@@ -17,6 +17,7 @@ from experiments import architectures
 from experiments.pipeline import candidates, figures, proxies, standings
 from experiments.pipeline.search import Search
 from experiments.pipeline.trials import Trials
+from experiments.settings.flags import read
 
 GRID = ("--depths", "1", "--widths", "2", "--activations", "relu", "--poolings", "none", "--norms", "none,batch")
 QUICK = (
@@ -180,6 +181,19 @@ def test_bad_input_of_a_search_gets_one_sentence(case, capsys):
     err = capsys.readouterr().err.strip()
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_search_takes_idc_s_file_by_its_factor_and_idc_s_recipe_for_it(tmp_path):
+    torch = pytest.importorskip("torch")
+    data = dc.data.load("digits")
+    image = np.asarray(data.train.image)[:20] / np.float32(255)
+    torch.save([torch.tensor(np.moveaxis(image, -1, 1).copy()), torch.arange(20) // 2], tmp_path / "data.pt")
+    (proxy,), known = proxies.condensed_sets([tmp_path / "data.pt"], data, 2)
+    assert (proxy.images, proxy.stored_bytes, known["ipc"]) == (80, image.nbytes, 2)
+    wanted = read(architectures.Wanted, ["data.pt", "--recipe", "idc"])
+    assert architectures._recipe(wanted, known, "mnist", 3).mix is dc.augment.no_mixing
+    with pytest.raises(dc.InputError, match="is a bare pair"):
+        proxies.condensed_sets([tmp_path / "data.pt"], data, None)
 
 
 @pytest.mark.parametrize("name", ["whole", "random", "early_stopping"])

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import PIL.Image
 import pytest
 
 import dcjax as dc
@@ -139,6 +140,11 @@ def test_a_set_made_elsewhere_is_evaluated_on_the_data_named():
     words = ["theirs.npz", "--num-students", "1", "--epochs", "1", "--networks", "mlp", "--rivals", "random"]
     with pytest.raises(dc.InputError, match="does not say what it was made from: give --dataset"):
         evaluate(words)
+    with pytest.raises(
+        dc.InputError, match=r"^theirs.npz: The set notes no recipe, and nothing .*: give --recipes dc,"
+    ):
+        evaluate([*words, "--dataset", "digits"])
+    words += ["--recipes", "dc"]
     evaluate([*words, "--dataset", "digits"])
     (row,) = json.loads(Path("theirs.npz-evaluation.json").read_text())["rows"]
     assert set(row["accuracy"]) == {"condensed", "random"}
@@ -149,6 +155,91 @@ def test_a_set_made_elsewhere_is_evaluated_on_the_data_named():
         assert score["students"] == 2
     with pytest.raises(dc.InputError, match="holds an evaluation under other settings"):
         evaluate([*words, "--dataset", "digits", "--seed", "1"])
+
+
+def published(path, accuracies):
+    """A file of DC with two sets of real digits."""
+    torch = pytest.importorskip("torch")
+    digits = dc.data.load("digits")
+    image = [np.moveaxis(np.asarray(digits.sample(jax.random.key(i), 1).image)[:, 0], -1, 1).copy() for i in range(2)]
+    pairs = [[torch.tensor(x), torch.arange(10)] for x in image]
+    torch.save({"data": pairs, "accs_all_exps": accuracies}, path)
+
+
+def test_what_a_published_file_states_stands_beside_what_is_measured(monkeypatch):
+    monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
+    stated = {"ConvNet": [0.25, 0.75], "MLP": [0.875, 0.375], "ConvNetBN": [0.125, 0.125]}
+    published("res_DM_digits_ConvNet_1ipc.pt", stated)
+    evaluate(["res_DM_digits_ConvNet_1ipc.pt", "--dataset", "digits", "--networks", "convnet,mlp,convnet:width=4"])
+    for i, expected in ((0, [25.0, 87.5, None]), (1, [75.0, 37.5, None])):
+        rows = json.loads(Path(f"res_DM_digits_ConvNet_1ipc.pt-evaluation-{i}.json").read_text())["rows"]
+        assert [row["accuracy"].get("stated", {}).get("mean") for row in rows] == expected
+        assert [row["recipe"] for row in rows] == ["dm"] * 3
+        assert all(row["accuracy"]["condensed"]["mean"] == 50 for row in rows)
+
+
+def test_a_folder_of_pictures_says_no_recipe(monkeypatch):
+    monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
+    digits = dc.data.load("digits")
+    for name, image in zip(digits.class_names, np.asarray(digits.train.image)[np.cumsum(digits.train.counts) - 1]):
+        (Path("theirs") / name).mkdir(parents=True)
+        PIL.Image.fromarray(image[..., 0]).save(Path("theirs") / name / "0.png")
+    words = ["theirs", "--dataset", "digits", "--rivals", "none"]
+    with pytest.raises(
+        dc.InputError, match=r"^theirs: The set notes no recipe, and nothing of how it was made: give --rec"
+    ):
+        evaluate(words)
+    evaluate([*words, "--recipes", "dsa"])
+
+
+def test_idc_s_file_is_judged_by_idc_s_recipe_for_its_factor(monkeypatch):
+    torch = pytest.importorskip("torch")
+    seen = []
+    monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: seen.append((args, how)) or np.array([0.5]))
+    image = np.asarray(dc.data.load("digits").train.image)[:20] / np.float32(255)
+    torch.save([torch.tensor(np.moveaxis(image, -1, 1).copy()), torch.arange(20) // 2], "data.pt")
+    words = ["data.pt", "--dataset", "digits"]
+    with pytest.raises(dc.InputError, match=r"data.pt is a bare pair .* \(--factor\)"):
+        evaluate(words)
+    evaluate([*words, "--factor", "2", "--rivals", "random"])
+    ((_, _, own, _, _), how), ((_, _, drawn, _, _), _) = seen  # no third: as many random images fill as many bytes
+    assert own.image.shape == (1, 80, 8, 8, 1)
+    assert drawn.ipc == 2
+    assert how["recipe"] == recipes.recipe("idc", {"ipc": 2, "factor": 2}, "digits", None)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "factor", "mix"),
+    [
+        ("mnist", 2, 1, "cutmix"),
+        ("mnist", 2, 2, "none"),
+        ("svhn_cropped", 1, 1, "none"),
+        ("svhn_cropped", 2, 1, "cutmix"),
+    ],
+)
+def test_a_set_of_unknown_making_is_judged_by_the_recipe_for_as_many_images_and_cells(name, stored, factor, mix):
+    """The number of images is counted where it is not noted."""
+    digits = dataclasses.replace(dc.data.load("digits"), name=name)
+    batch = digits.sample(jax.random.key(0), stored)
+    condensed = dc.Condensed(batch, digits.class_names, digits.train.normalisation, {}, {}, {"factor": factor})
+    terms = rivals.Terms(("mlp",), ("idc",), (True,), ("none",), 1, 1, 1, 1, 0)
+    seen = []
+
+    class Store:
+        def measure(self, case, evaluation):
+            evaluation([], None)
+            return {"mean": 50.0, "std": 0.0}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rivals, "accuracies", lambda *args, **how: seen.append(how["recipe"]))
+        rivals.Tests(terms, StopRequest()).rows(rivals.Entry("set", condensed, digits, "", 128, Store()))
+    assert [each.mix for each in seen] == [parts.choices.MIXES[mix]]
+
+
+def test_a_factor_that_no_set_takes_is_refused(tmp_path):
+    np.savez("theirs.npz", images=np.zeros((10, 8, 8, 1), np.uint8), labels=np.arange(10))
+    with pytest.raises(dc.InputError, match=r"^--factor is for a bare pair .* but no set is one: leave it out"):
+        evaluate(["theirs.npz", "--dataset", "digits", "--recipes", "dc", "--factor", "2"])
 
 
 @pytest.mark.slow
@@ -170,7 +261,7 @@ def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
 def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
     digits = dc.data.load("digits")
     batch = digits.sample(jax.random.key(0), 1)
-    condensed = dc.Condensed(batch, digits.class_names, digits.train.normalisation, {}, {}, {})
+    condensed = dc.Condensed(batch, digits.class_names, digits.train.normalisation, {}, {}, {"method": "dc"})
     terms = rivals.Terms(("mlp",), ("own", "dc"), (True, False), ("none",), 1, 1, 1, 1, 0)
 
     class Store:
@@ -195,7 +286,7 @@ def test_the_recipe_that_a_set_notes_is_the_one_it_was_judged_by(recipe):
 
 @pytest.mark.parametrize("name", ["own", "dc", "dsa", "idc"])
 def test_a_recipe_is_one_object_so_that_its_training_is_compiled_once(name):
-    first, second = (recipes.recipe(name, {}, "mnist", None) for _ in range(2))
+    first, second = (recipes.recipe(name, {"method": "idc_i"}, "mnist", None) for _ in range(2))
     assert first == second
 
 

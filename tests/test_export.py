@@ -169,9 +169,69 @@ def test_rounding_costs_nothing_where_values_are_bytes_and_something_where_they_
     assert f"{accuracy[run]['png']['mean']:.1f} ± {accuracy[run]['png']['std']:.1f}" in rows[3]
 
 
+NETWORK = {"network": "mlp"}
+
+
+def judged(path, data, seed, values, network=NETWORK, **about):
+    """A run whose students have these accuracies in percent."""
+    meta = {"method": "dc", "dataset": "digits", "ipc": 1, "seed": seed, "recipe": {"network": network}}
+    meta |= {"accuracy": {"condensed": {"values": values}}} | about
+    batch = data.sample(jax.random.key(seed), 1)
+    dc.save_condensed(path / "condensed.npz", batch, dc.Learned({"image": batch.image}, ()), data, meta)
+    return path
+
+
+def test_runs_of_several_seeds_become_one_file_as_published(tmp_path, data, torch):
+    runs = [judged(tmp_path / str(seed), data, seed, [50.0 + seed, 75.0]) for seed in range(3)]
+    out = tmp_path / "res_DC_digits_MLP_1ipc.pt"
+    export(*runs, "--format", "pt", "--out", out)
+    content = torch.load(out)
+    assert content["accs_all_exps"] == {"MLP": pytest.approx([0.5, 0.75, 0.51, 0.75, 0.52, 0.75])}
+    assert [tuple(x.shape) for x in content["data"][-1]] == [(10, 1, 8, 8), (10,)]  # as published programs take it
+    for run, read in zip(runs, foreign.read(out, data), strict=True):
+        (own,) = foreign.read(run, data)
+        chex.assert_trees_all_close(read.batch, own.batch, atol=1e-6)
+        assert (read.meta["seed"], read.meta["method"]) == (own.meta["seed"], "dc")
+        assert read.meta["accuracies"] == {"MLP": pytest.approx([0.5 + own.meta["seed"] / 100, 0.75])}
+
+
+def test_a_comparison_of_seeds_becomes_one_file(tmp_path, data, torch):
+    for seed in (0, 10, 2):
+        judged(tmp_path / "compared" / f"dc-1-{seed}", data, seed, [50.0])
+    (tmp_path / "compared" / "comparison.json").write_text("{}")
+    export(tmp_path / "compared", "--format", "pt", "--out", tmp_path / "x.pt")
+    assert [read.meta["seed"] for read in foreign.read(tmp_path / "x.pt", data)] == [0, 2, 10]
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ({"network": "convnet", "width": 128, "depth": None, "norm": "instance"}, "ConvNet"),
+        ({"network": "convnet", "width": 32, "norm": "none"}, "convnet:width=32,norm=none"),
+        ({"network": "vgg11"}, "VGG11"),
+    ],
+)
+def test_networks_are_named_as_published_if_they_are_the_published_ones(network, name, tmp_path, data, torch):
+    export(judged(tmp_path / "run", data, 0, [50.0], network), "--format", "pt")
+    assert torch.load(tmp_path / "run" / "images.pt")["accs_all_exps"] == {name: [0.5]}
+
+
+@pytest.mark.parametrize(
+    "other", [{"values": [50.0]}, {"values": [50.0, 75.0], "network": {"network": "lenet"}}, {"values": []}]
+)
+def test_accuracies_that_a_reader_could_not_tell_apart_are_left_out(other, tmp_path, data, torch):
+    runs = [judged(tmp_path / "a", data, 0, [50.0, 75.0]), judged(tmp_path / "b", data, 1, **other)]
+    export(*runs, "--format", "pt", "--out", tmp_path / "x.pt")
+    assert torch.load(tmp_path / "x.pt")["accs_all_exps"] == {}
+
+
 def without(path, name):
     (path / name).unlink()
     return path
+
+
+def another(path):
+    return judged(path / "other", dc.data.load("digits"), 0, [], method="dm")
 
 
 def damaged(path):
@@ -193,6 +253,13 @@ BAD = {
     "folder taken": (lambda run: [run, "--format", "png", "--out", run], "is there already: give another path"),
     "no room": (lambda run: [run, "--format", "npz", "--out", "/proc/x/y.npz"], "/proc/x/y.npz cannot be written"),
     "no settings": (lambda run: [without(run, "config.json"), "--format", "png"], "give --no-evaluate"),
+    "no run": (lambda run: ["--format", "npz"], "There is nothing to export: give a run directory"),
+    "several": (lambda run: [run, run, "--format", "npz"], "--format npz writes one set, but there are 2: give one"),
+    "several without a place": (lambda run: [run, run, "--format", "pt"], "2 sets go into one file: give --out"),
+    "other methods": (
+        lambda run: [run, another(run), "--format", "pt", "--out", run / "x.pt"],
+        "is of another method, data set or number of images per class than",
+    ),
     "students": (
         lambda run: [run, "--format", "png", "--num-students", "0"],
         "--num-students must be at least 1, not 0",

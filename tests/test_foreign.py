@@ -15,6 +15,7 @@ from PIL import Image
 
 import dcjax as dc
 from dcjax import foreign
+from dcjax.decoders import factor_of
 from dcjax.normalisation import MeanStd, zca
 from dcjax.training import cross_entropy, fit, flatten
 
@@ -58,7 +59,7 @@ def save_pt(path, content):
 
 def pair(image=NORMALISED, label=LABEL):
     torch = pytest.importorskip("torch")
-    return [torch.tensor(np.moveaxis(image, -1, 1)), torch.tensor(label)]
+    return [torch.tensor(np.ascontiguousarray(np.moveaxis(image, -1, 1))), torch.tensor(label)]
 
 
 SOURCES = {
@@ -68,7 +69,6 @@ SOURCES = {
     "other order": lambda at: save_npz(at / "x.npz", labels=np.array([2, 0, 1])[LABEL], class_names=["10", "a/b", "2"]),
     "folder": lambda at: save_folder(at / "x", ("2", "10", "a_b")),
     "split folder": lambda at: save_folder(at / "x" / "train", ("2", "10", "a_b")).parent,
-    "pair": lambda at: save_pt(at / "x.pt", pair()),
     "pairs": lambda at: save_pt(at / "x.pt", [pair()]),
     "published": lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": {}}),
 }
@@ -141,7 +141,7 @@ def test_a_published_file_without_statistics_has_those_of_the_papers(tmp_path):
     pixels = IMAGE / np.float32(255)
     mean, std = (np.array(values, np.float32) for values in dc.data.PAPER_STATISTICS["cifar10"])
     data = dataclasses.replace(WHITE, name="cifar10")
-    (condensed,) = foreign.read(save_pt(tmp_path / "x.pt", pair((pixels - mean) / std)), data)
+    (condensed,) = foreign.read(save_pt(tmp_path / "x.pt", {"data": [pair((pixels - mean) / std)]}), data)
     np.testing.assert_allclose(condensed.pixels[2, 1], pixels[3], atol=1e-4)
 
 
@@ -256,9 +256,9 @@ BAD = {
     "weights": (lambda at: save_pt(at / "x.pt", {"weight": pair()[0]}), "holds no condensed images: it needs"),
     "no pair": (lambda at: save_pt(at / "x.pt", {"data": [pair()[:1]]}), "holds no condensed images: it needs"),
     "number": (lambda at: save_pt(at / "x.pt", 3), "holds no condensed images: it needs"),
-    "pt channels": (lambda at: save_pt(at / "x.pt", pair(NORMALISED[..., :1])), "has images of 8x8x1"),
-    "pt label": (lambda at: save_pt(at / "x.pt", pair(label=LABEL * 2)), "labels from 0 to 4"),
-    "pt no number": (lambda at: save_pt(at / "x.pt", pair(NAN)), "has pixels that are not finite numbers"),
+    "pt channels": (lambda at: save_pt(at / "x.pt", {"data": [pair(NORMALISED[..., :1])]}), "has images of 8x8x1"),
+    "pt label": (lambda at: save_pt(at / "x.pt", {"data": [pair(label=LABEL * 2)]}), "labels from 0 to 4"),
+    "pt no number": (lambda at: save_pt(at / "x.pt", {"data": [pair(NAN)]}), "has pixels that are not finite numbers"),
     "pt notes": (
         lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": [1]}),
         "something beside its images that does not fit",
@@ -266,6 +266,18 @@ BAD = {
     "pt pair of numbers": (
         lambda at: save_pt(at / "x.pt", {"data": [pair()], "accs_all_exps": {"a": [pair()[1]]}}),
         "something beside its images that does not fit",
+    ),
+    "pt accuracies in percent": (
+        lambda at: save_pt(at / "x.pt", beside(accs_all_exps={"ConvNet": [91.7]})),
+        "accuracies must be from 0 to 1",
+    ),
+    "pt notes of no method": (
+        lambda at: save_pt(at / "x.pt", beside(about={"method": 3})),
+        "beside its images that does not fit (its method is 3 instead of a text)",
+    ),
+    "pt soft labels of one": (
+        lambda at: save_pt(at / "x.pt", {"data": [pair(), pair()], "soft_labels": [pair()[1]]}),
+        "beside its images that does not fit (there are 2 sets, but soft labels of 1)",
     ),
     "pt mean": (lambda at: save_pt(at / "x.pt", {"data": [pair()], "mean": [0.5]}), "mean and std need 3 numbers"),
     "pt std": (lambda at: save_pt(at / "x.pt", beside(std=[0.5, 0, 0.5])), "must be finite, and std positive"),
@@ -458,3 +470,162 @@ def test_classes_whose_names_agree_in_order_are_matched_by_position(names, tmp_p
     data = dataclasses.replace(DATA, class_names=names)
     (condensed,) = foreign.read(save_npz(tmp_path / "x.npz", class_names=names), data)
     chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-6)
+
+
+def enlarged(stored, factor):
+    """Images [M, H, W, C] as IDC's test reads them, by PyTorch: padded with grey, cut, enlarged, the cell outermost."""
+    grid = torch().tensor(np.moveaxis(stored, -1, 1))
+    side = grid.shape[-1]
+    cell = -(-side // factor)
+    grid = torch().nn.functional.pad(grid, (0, factor * cell - side, 0, factor * cell - side), value=0.5)
+    cells = [grid[..., i : i + cell, j : j + cell] for i, j in cell * np.array([*np.ndindex(factor, factor)])]
+    out = torch().nn.functional.interpolate(torch().cat(cells), size=(side, side), mode="bilinear")
+    return np.moveaxis(out.numpy(), 1, -1)
+
+
+STORED = IMAGE / np.float32(255)
+EVEN = np.array([2, 0, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("data", ["DATA", "WHITE"])
+def test_a_bare_pair_is_read_as_idc_s_grids_of_pixels_once_its_factor_is_given(factor, data, tmp_path):
+    data = globals()[data]
+    (condensed,) = foreign.read(save_pt(tmp_path / "data.pt", pair(STORED, EVEN)), data, factor=factor)
+    for k in range(3):
+        np.testing.assert_allclose(condensed.pixels[k], enlarged(STORED[k == EVEN], factor), atol=2e-5)
+    np.testing.assert_array_equal(condensed.batch.label, np.eye(3)[:, None].repeat(2 * factor**2, 1))
+    np.testing.assert_array_equal(condensed.compact["image"], np.stack([STORED[k == EVEN] for k in range(3)]))
+    assert sum(x.nbytes for x in condensed.compact.values()) == STORED.nbytes
+    chex.assert_trees_all_close(condensed.decode(), condensed.batch, atol=1e-6)
+    assert (condensed.meta["method"], condensed.meta["ipc"]) == ("idc_i" if factor == 1 else "idc", 2)
+
+
+def test_a_bare_pair_whose_factor_is_not_given_is_refused(tmp_path):
+    said = error(save_pt(tmp_path / "data.pt", pair(STORED, EVEN)))
+    assert "is a bare pair of images and labels, which does not say what the images are: give the factor" in said
+    assert "--factor" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_the_factor_is_for_bare_pairs_alone(tmp_path):
+    for source in ("bytes", "published"):
+        (condensed,) = foreign.read(SOURCES[source](tmp_path), DATA, factor=2)
+        chex.assert_trees_all_close(condensed.batch, expected(), atol=1e-6)
+
+
+NO_GRIDS = {
+    "as many": (pair, (STORED, LABEL), 2, "needs as many images of every class as of the others, with integer labels"),
+    "soft labels": (pair, (STORED, np.eye(3)[EVEN]), 2, "of every class as of the others, with integer labels"),
+    "normalised": (pair, (NORMALISED, EVEN), 1, "too far outside [0, 1] to be the pixels of IDC's data.pt"),
+    "no cells": (pair, (STORED, EVEN), 5, "Images of side 8 cannot be cut into 5 cells"),
+    "below one": (
+        pair,
+        (STORED, EVEN),
+        0,
+        "The factor of a grid is the number of cells along a side, at least 1, not 0",
+    ),
+    "not finite": (pair, (np.where(STORED > 0.9, np.nan, STORED), EVEN), 2, "pixels that are not finite numbers"),
+    "other class": (pair, (STORED, EVEN + 1), 2, "has labels from 1 to 3"),
+}
+
+
+@pytest.mark.parametrize("case", NO_GRIDS)
+def test_what_is_no_set_of_idc_s_is_not_read_as_one(case, tmp_path):
+    make, arguments, factor, message = NO_GRIDS[case]
+    path = save_pt(tmp_path / "data.pt", make(*arguments))
+    with pytest.raises(dc.InputError) as caught:
+        foreign.read(path, DATA, factor=factor)
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+KIP = np.eye(3, dtype=np.float32)[LABEL] - np.float32(1 / 3)
+
+
+def test_the_sets_of_kip_are_refused_for_what_they_do_not_say(tmp_path):
+    """Images normalised or whitened, which the file does not say, and labels for a regression."""
+    for label in (KIP, 1.5 * KIP + 0.1):
+        said = error(save_npz(tmp_path / "kip.npz", images=NORMALISED, labels=label))
+        assert "has soft labels that are no probabilities" in said
+        assert "as those of KIP are not" in said
+        assert "images in [0, 1]" in said
+    channels_last = [torch().tensor(NORMALISED), torch().tensor(KIP)]  # as in IDC's copy
+    assert "which does not say what the images are" in error(save_pt(tmp_path / "kip.pt", channels_last))
+
+
+def test_every_experiment_of_a_published_file_keeps_its_own_accuracies(tmp_path):
+    content = {"data": [pair(), pair()], "accs_all_exps": {"ConvNet": [0.5, 0.25, 0.75, 1.0], "MLP": [0.5, 0.0]}}
+    first, second = foreign.read(save_pt(tmp_path / "x.pt", content), DATA)
+    assert first.meta["accuracies"] == {"ConvNet": [0.5, 0.25], "MLP": [0.5]}
+    assert second.meta["accuracies"] == {"ConvNet": [0.75, 1.0], "MLP": [0.0]}
+
+
+@pytest.mark.parametrize(
+    "name", ["res_DC_MNIST_ConvNet_1ipc.pt", "res_DSA_CIFAR10_ConvNet_50ipc.pt", "res_MNIST_ConvNet_1ipc.pt"]
+)
+def test_the_name_of_a_published_file_says_the_method(name, tmp_path):
+    (condensed,) = foreign.read(save_pt(tmp_path / name, {"data": [pair()], "accs_all_exps": {}}), DATA)
+    said = {"res_DC_": "dc", "res_DSA": "dsa"}.get(name[:7])
+    assert condensed.meta.get("method") == said
+
+
+NOTES = {"method": "idc", "dataset": "arrays", "ipc": 1, "recipe": {"schedule": "idc", "settings": {}, "views": 1}}
+NOTES |= {"decoder": {"name": "multi_formation", "arguments": {"ipc": 1, "factor": 2}, "image_space": "pixel"}}
+
+
+@pytest.mark.parametrize("form", ["npz", "pt"])
+def test_what_a_set_notes_of_itself_is_exported_and_read_back(form, tmp_path):
+    if form == "pt":
+        torch()
+    batch = DATA.sample(jax.random.key(0), 4)
+    dc.save_condensed(tmp_path / "own.npz", batch, dc.Learned({}, {}), DATA, NOTES)
+    getattr(foreign, f"write_{form}")(tmp_path / f"x.{form}", dc.load_condensed(tmp_path / "own.npz"))
+    (condensed,) = foreign.read(tmp_path / f"x.{form}", DATA)
+    assert {name: condensed.meta[name] for name in ("method", "dataset", "ipc", "recipe")} == {
+        name: NOTES[name] for name in ("method", "dataset", "ipc", "recipe")
+    }
+    assert factor_of(condensed.meta) == 2
+
+
+def test_a_set_brought_to_other_statistics_keeps_its_factor(tmp_path):
+    dc.save_condensed(tmp_path / "own.npz", DATA.sample(jax.random.key(0), 4), dc.Learned({}, {}), DATA, NOTES)
+    train = DATA.train.replace(normalisation=MeanStd((0.1, 0.2, 0.3), (0.4, 0.5, 0.6)))
+    (condensed,) = foreign.read(tmp_path / "own.npz", dataclasses.replace(DATA, train=train))
+    assert ("decoder" in condensed.meta, factor_of(condensed.meta)) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"decoder": {}}, {"decoder": {"arguments": [2]}}, {"decoder": {"arguments": {"factor": "2"}}}]
+)
+def test_a_set_that_notes_no_factor_has_one_cell(odd):
+    assert factor_of(odd) == 1
+
+
+@pytest.mark.parametrize("certain", [1.0, 0.8])
+def test_several_sets_are_written_as_the_experiments_of_one_file(certain, tmp_path):
+    label = certain * np.eye(3, dtype=np.float32)[LABEL] + (1 - certain) / 3
+    sets = [
+        foreign.read(save_npz(tmp_path / f"{i}.npz", images=image, labels=label), DATA)[0]
+        for i, image in enumerate((IMAGE, IMAGE[::-1]))
+    ]
+    sets[1] = sets[1]._replace(hyper={"rate": np.float32(0.5)}, meta={"method": "dm"})
+    foreign.write_pt(tmp_path / "x.pt", *sets, accuracies={"ConvNet": [0.5, 0.25, 0.75, 1.0]})
+    content = torch().load(tmp_path / "x.pt")
+    assert content["accs_all_exps"] == {"ConvNet": [0.5, 0.25, 0.75, 1.0]}
+    assert [[x.dtype for x in each] for each in content["data"]] == [[torch().float32, torch().int64]] * 2
+    again = foreign.read(tmp_path / "x.pt", DATA)
+    for read, given in zip(again, sets, strict=True):
+        chex.assert_trees_all_close(read.batch, given.batch, atol=1e-6)
+    assert [read.meta["accuracies"] for read in again] == [{"ConvNet": [0.5, 0.25]}, {"ConvNet": [0.75, 1.0]}]
+    assert [read.hyper for read in again] == [{}, {"rate": np.float32(0.5)}]
+    assert [read.meta.get("method") for read in again] == [None, "dm"]
+
+
+def test_sets_of_other_classes_are_not_written_into_one_file(tmp_path):
+    (one,) = foreign.read(save_npz(tmp_path / "x.npz"), DATA)
+    with pytest.raises(
+        dc.InputError, match=r"x.pt cannot hold sets of other classes or another normalisation than the first"
+    ):
+        foreign.write_pt(tmp_path / "x.pt", one, one._replace(class_names=("a", "b", "c")))
+    assert not (tmp_path / "x.pt").exists()

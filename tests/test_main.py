@@ -24,11 +24,11 @@ def call(monkeypatch, *words, name="dcjax"):
     [
         (
             ["nope"],
-            "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, export, report.",
+            "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, sets, export, report.",
         ),
         (
             ["rum"],
-            "error: There is no command 'rum': choose run, evaluate, recall, architectures, experts, continual, compare, export, report. Did you mean run?",
+            "error: There is no command 'rum': choose run, evaluate, recall, architectures, experts, continual, compare, sets, export, report. Did you mean run?",
         ),
         (
             ["run", "--wdth", "4"],
@@ -92,5 +92,5 @@ def test_it_is_also_the_package_itself():
     assert (ended.returncode, ended.stdout) == (2, "")
     assert (
         ended.stderr
-        == "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, export, report.\n"
+        == "error: There is no command 'nope': choose run, evaluate, recall, architectures, experts, continual, compare, sets, export, report.\n"
     )

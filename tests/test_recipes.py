@@ -8,7 +8,9 @@ from helpers import dense_net, small_data
 
 import dcjax as dc
 from dcjax.training import flatten
+from experiments.parts.choices import MIXES, augmentation
 from experiments.pipeline.recipes import recipe
+from experiments.settings.settings import defaults
 
 
 def rates(phase, steps_per_epoch):
@@ -98,9 +100,46 @@ def test_a_set_is_not_judged_by_another_recipe_than_it_notes(case):
     assert recipe("dsa", {"recipe": noted}, "digits", 3)[0] == "dsa"
 
 
-@pytest.mark.parametrize("meta", [{}, {"recipe": {}}, {"recipe": {"network": {"width": 3}}}])
-def test_a_set_that_notes_no_recipe_is_judged_by_dc_s(meta):
-    assert recipe("own", meta, "digits", None) == recipe("dc", {}, "digits", None)
+@pytest.mark.parametrize("known", [{}, {"recipe": {}}, {"recipe": {"network": {"width": 3}}}, {"method": "mine"}])
+def test_a_set_of_which_nothing_is_known_is_judged_by_no_recipe_without_being_asked(known):
+    with pytest.raises(dc.InputError) as caught:
+        recipe("own", known, "digits", None)
+    assert str(caught.value).endswith("give --recipes dc,dsa,idc, or some of them.")
+    assert len(str(caught.value).splitlines()) == 1
+    assert recipe("dc", known, "digits", None)[0] == "dc"
+
+
+def published(method, dataset, ipc):
+    return defaults(method, dataset, ipc).parts["eval_recipe"].build()
+
+
+@pytest.mark.parametrize("method", ["dc", "dsa", "dm", "idc_i", "bptt", "herding"])
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_a_set_that_notes_a_method_alone_is_judged_by_its_published_recipe(method, dataset):
+    name, found = recipe("own", {"method": method, "ipc": 1}, dataset, None)
+    assert found == published(method, dataset, 1)
+    assert name == {"idc_i": "idc"}.get(method, method)
+
+
+def cut(factor, ipc):
+    return {"ipc": ipc, "decoder": {"name": "multi_formation", "arguments": {"ipc": ipc, "factor": factor}}}
+
+
+CUT = [("mnist", 1, 10), ("mnist", 2, 10), ("mnist", 3, 1), ("cifar10", 1, 1), ("cifar10", 2, 10)]
+CUT += [("svhn_cropped", 1, 1), ("svhn_cropped", 1, 10), ("svhn_cropped", 2, 1)]
+
+
+@pytest.mark.parametrize("name", ["idc", "own"])
+@pytest.mark.parametrize(("dataset", "factor", "ipc"), CUT)
+def test_idc_s_recipe_is_that_of_the_data_set_and_of_the_set_s_own_ipc_and_factor(name, dataset, factor, ipc):
+    """No CutMix on MNIST that is cut; on one whole image of SVHN cutout in its place."""
+    meta = cut(factor, ipc) | {"method": "idc" if factor > 1 else "idc_i"}
+    found = recipe(name, meta, dataset, None)[1]
+    is_mixed = not (dataset == "mnist" and factor > 1) and (dataset, factor, ipc) != ("svhn_cropped", 1, 1)
+    assert found.mix == MIXES["cutmix" if is_mixed else "none"]
+    alone = {("svhn_cropped", 1, 1): "idc_digits_cutout"}
+    augment = alone.get((dataset, factor, ipc), "idc" if dataset == "cifar10" else "idc_digits")
+    assert found.augment == augmentation(augment)
 
 
 def test_a_set_is_judged_by_the_recipe_that_it_notes():

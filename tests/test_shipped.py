@@ -30,7 +30,7 @@ def test_a_set_is_loaded_by_name_as_from_its_file(name):
 
 
 def test_a_name_that_is_none_is_refused_with_those_that_are():
-    with pytest.raises(dc.InputError, match=r"There is no dc-mnst-1: .*dc-mnist-1"):
+    with pytest.raises(dc.InputError, match=r"There is no file dc-mnst-1, .*dc-mnist-1"):
         dc.load_condensed("dc-mnst-1")
 
 

@@ -67,6 +67,7 @@ def test_a_set_is_evaluated_on_specified_networks(tmp_path, monkeypatch, capsys)
     np.savez("set.npz", images=np.asarray(data.train.image)[chosen], labels=np.arange(10))
     names = ["convnet:depth=1,width=2,norm=none", "mlp"]
     words = ["set.npz", "--dataset", "digits", "--networks", ",".join(names), "--rivals", "none", "--epochs", "1"]
+    words += ["--recipes", "dc"]
     evaluate([*words, "--num-students", "1"])
     assert [row["network"] for row in json.loads((tmp_path / "set.npz-evaluation.json").read_text())["rows"]] == names
     capsys.readouterr()

@@ -11,6 +11,7 @@ from dcjax.artifact import Condensed, load_condensed
 from dcjax.base import Batch, InputError
 from dcjax.data import Dataset
 from dcjax.data.checks import repeated
+from dcjax.decoders import factor_of
 from dcjax.normalisation import MeanStd, is_equal, renormalised
 
 _PIXELS = MeanStd((0.0,), (1.0,))  # of images that are not normalised
@@ -31,7 +32,7 @@ def adopt_own(path: Path, data: Dataset) -> Condensed:
     """Reads a set that dcjax saved; its labels are taken as they are.
 
     Where its classes come in another order than those of the data, or its images in another normalisation, the compact parameters
-    and their decoder are left out: they would be decoded into the file's own.
+    and their decoder are left out, but for its factor: they would be decoded into the file's own.
     """
     found = load_condensed(path)
     order = _class_order(path, found.class_names, data)
@@ -41,10 +42,13 @@ def adopt_own(path: Path, data: Dataset) -> Condensed:
     is_same = is_equal(found.normalisation, normalisation) and found.class_names == data.class_names
     image = renormalised(image, found.normalisation, normalisation)
     batch = Batch(jnp.asarray(image), jnp.asarray(label[..., order]))
-    kept = (
-        found if is_same else found._replace(compact={}, meta={k: v for k, v in found.meta.items() if k != "decoder"})
-    )
+    kept = found if is_same else found._replace(compact={}, meta=_undecoded(found.meta))
     return kept._replace(batch=batch, class_names=data.class_names, normalisation=normalisation)
+
+
+def _undecoded(meta):
+    factor = {"factor": factor_of(meta)} if "decoder" in meta else {}
+    return {name: value for name, value in meta.items() if name != "decoder"} | factor
 
 
 def adopt(path: Path, found: Found, data: Dataset) -> Condensed:
@@ -87,11 +91,16 @@ def _probabilities(path, label, count, data):
     if label.dtype.kind not in "fiub":
         raise InputError(f"{path} has labels of {label.dtype}, but they must be numbers.")
     label = label.astype(np.float32)
-    if not ((label >= 0).all() and np.allclose(label.sum(1), 1, atol=1e-3)):
+    if not are_probabilities(label):
         raise InputError(
             f"{path} has soft labels that are no probabilities: every row must sum to one, none be negative."
         )
     return label
+
+
+def are_probabilities(label: np.ndarray) -> bool:
+    """Tells whether rows [T, K] are probabilities: none is negative, and every row sums to one."""
+    return bool((label >= 0).all() and np.allclose(label.sum(1), 1, atol=1e-3))
 
 
 def _check_shape(path, image, data):

@@ -1,21 +1,21 @@
-"""Reads other people's formats; each reader gives what it found, not yet compared with a dataset."""
+"""Reads arrays and pictures; each reader gives what it found, not yet compared with a dataset."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dcjax._content import odd_notes, read_notes
 from dcjax.base import InputError
-from dcjax.data import PAPER_STATISTICS, Dataset
+from dcjax.data import Dataset
 from dcjax.data.folder import check_classes, split_folders
 from dcjax.data.listing import class_files
 from dcjax.data.pictures import decode_files
 from dcjax.files import first_line
-from dcjax.foreign._adopt import Found, other_classes
+from dcjax.foreign._adopt import Found, are_probabilities, other_classes
 from dcjax.foreign._names import folder_names
-from dcjax.foreign._torch import as_array, is_tensor, load
-from dcjax.foreign._write import PLAIN
-from dcjax.normalisation import MeanStd
+from dcjax.foreign._write import NOTED, PLAIN
 
 
 def npz(path: Path, arrays: dict[str, np.ndarray]) -> Found:
@@ -28,15 +28,33 @@ def npz(path: Path, arrays: dict[str, np.ndarray]) -> Found:
         image = image / np.float32(255)
     elif not np.issubdtype(image.dtype, np.floating):
         raise InputError(f"{path} needs images of uint8, or floats in [0, 1], not {image.dtype}.")
-    elif str(arrays.get("format")) != PLAIN and image.size and not np.isnan(image).any():
-        low, high = image.min(), image.max()
-        if low < 0 or high > 1:
-            raise InputError(
-                f"{path} has floats from {low:.3g} to {high:.3g} as pixels, but they must lie in [0, 1]: undo their "
-                "normalisation (images * std + mean)."
-            )
+    is_ours = str(arrays.get("format")) == PLAIN
+    if not is_ours:
+        _check_foreign(path, image, label)
     hyper = {name.removeprefix("hyper/"): x for name, x in arrays.items() if name.startswith("hyper/")}
-    return Found(image, label, class_names=_names(arrays.get("class_names")), hyper=hyper)
+    meta = _about(path, arrays["about"]) if is_ours and "about" in arrays else {}
+    return Found(image, label, class_names=names_of(arrays.get("class_names")), meta=meta, hyper=hyper)
+
+
+def _check_foreign(path, image, label):
+    """Refuses labels and images that others have and that the file does not explain: those of KIP are both."""
+    if label.dtype.kind == "f" and label.ndim == 2 and not are_probabilities(label):
+        raise InputError(
+            f"{path} has soft labels that are no probabilities, as those of KIP are not, whose files do not say either whether images "
+            "are whitened: it needs labels whose rows sum to one, and images in [0, 1]."
+        )
+    if image.size and not np.isnan(image).any() and (image.min() < 0 or image.max() > 1):
+        raise InputError(
+            f"{path} has floats from {image.min():.3g} to {image.max():.3g} as pixels, but they must lie in [0, 1]: undo their "
+            "normalisation (images * std + mean)."
+        )
+
+
+def _about(path, array):
+    try:
+        return noted(read_notes(array))
+    except ValueError as error:
+        raise InputError(f"{path} has something beside its images that does not fit ({first_line(error)}).") from None
 
 
 def folder(path: Path, data: Dataset) -> Found:
@@ -52,52 +70,20 @@ def folder(path: Path, data: Dataset) -> Found:
     return Found(arrays["train_image"] / np.float32(255), arrays["train_label"])
 
 
-def pt(path: Path, data: Dataset) -> list[Found]:
-    """Reads PyTorch tensors as published; one set for every experiment in the file."""
-    content = load(path)
-    facts = content if isinstance(content, dict) else {}
-    pairs = facts.get("data", content)
-    pairs = [pairs] if _is_pair(pairs) else pairs
-    if not (isinstance(pairs, list | tuple) and pairs and all(map(_is_pair, pairs))):
-        raise InputError(
-            f"{path} holds no condensed images: it needs {{'data': [[images, labels], ...]}}, pairs of tensors "
-            "[T, C, H, W] of floats and [T]."
-        )
-    try:
-        normalisation = _statistics(facts, data)
-        accuracies = {str(n): [float(v) for v in values] for n, values in facts.get("accs_all_exps", {}).items()}
-        labels = [as_array(facts.get("soft_labels", label)) for _, label in pairs]
-        images = [np.moveaxis(as_array(image), 1, -1) for image, _ in pairs]
-        names = _names(facts.get("class_names"))
-        learned = facts.get("about", {}).get("learned", {})
-        hyper = {str(name): np.asarray(value, np.float32) for name, value in learned.items()}
-    except Exception as error:  # whatever comes of other things in their places
-        raise InputError(f"{path} has something beside its images that does not fit ({first_line(error)}).") from None
-    notes = [{"experiment": i, "accuracies": accuracies} for i in range(len(pairs))]
-    return [Found(image, label, normalisation, names, note, hyper) for image, label, note in zip(images, labels, notes)]
+def noted(about: Any) -> dict[str, Any]:
+    """Gives those of a file's notes that a set's `meta` has too.
+
+    Raises:
+        ValueError: a note is not of its kind.
+    """
+    if not isinstance(about, dict):
+        raise ValueError("what it notes is no JSON object")
+    fault = next(odd_notes(about), None)
+    if fault:
+        raise ValueError(fault)
+    return {name: about[name] for name in NOTED if name in about}
 
 
-def _is_pair(content):
-    return (
-        isinstance(content, list | tuple)
-        and len(content) == 2
-        and all(map(is_tensor, content))
-        and content[0].is_floating_point()
-        and content[0].ndim == 4
-    )
-
-
-def _statistics(facts, data):
-    """Gives the normalisation that a file says its images are in, or the published one of the dataset."""
-    published = dict(zip(("mean", "std"), PAPER_STATISTICS.get(data.name, (data.mean, data.std))))
-    values = [facts.get(name, value) for name, value in published.items()]
-    mean, std = (np.array(as_array(x) if is_tensor(x) else [float(v) for v in x], np.float32).ravel() for x in values)
-    if {len(data.mean)} != {mean.size, std.size}:
-        raise ValueError(f"mean and std need {len(data.mean)} numbers")
-    if not (np.isfinite([mean, std]).all() and (std > 0).all()):
-        raise ValueError("mean and std must be finite, and std positive")
-    return MeanStd(*(tuple(map(float, x)) for x in (mean, std)))
-
-
-def _names(values: Iterable | None):
+def names_of(values: Iterable | None) -> tuple[str, ...] | None:
+    """Gives names of classes as texts, or None where there are none."""
     return None if values is None else tuple(str(value) for value in np.atleast_1d(values))

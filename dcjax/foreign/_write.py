@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from dcjax.artifact import Condensed
 from dcjax.base import InputError
+from dcjax.decoders import factor_of
 from dcjax.foreign._names import folder_names
-from dcjax.normalisation import renormalised
+from dcjax.normalisation import is_equal, renormalised
 
 PLAIN = "dcjax-plain-1"  # the `format` of a written .npz: its learned pixels may leave [0, 1]
+NOTED = ("method", "dataset", "ipc", "seed", "version", "recipe", "accuracy", "factor")  # in `about`
 
 
 def write_npz(out: Path, condensed: Condensed) -> None:
@@ -39,30 +41,54 @@ def write_npz(out: Path, condensed: Condensed) -> None:
         np.savez(file, **arrays)
 
 
-def write_pt(out: Path, condensed: Condensed) -> None:
-    """Writes what plain `torch.load` reads: `data` [[images, labels]] as published, with `mean`, `std`, `class_names`, `about`.
+def write_pt(out: Path, *sets: Condensed, accuracies: Mapping[str, Sequence[float]] = {}) -> None:
+    """Writes what plain `torch.load` reads: as published, `data` [[images, labels], ...] with a pair for every set, and `accs_all_exps`.
 
-    Images are [T, C, H, W] float32, normalised by `mean` and `std` as `images_are` says; whitened ones are written so too, for nobody
-    could undo their whitening. Labels are [T] int64, and `soft_labels` [T, K] besides where they are not hard.
+    Beside them are `mean`, `std`, `class_names` and `about`. Images are [T, C, H, W] float32, normalised by `mean` and `std` as
+    `images_are` says; whitened ones are written so too, for nobody could undo their whitening. Labels are [T] int64, and `soft_labels`
+    [T, K] besides where they are not hard. Of several sets, `about` and `soft_labels` are lists.
+
+    Args:
+        out: where the file goes.
+        sets: one or more, which share their classes and the normalisation of their channels.
+        accuracies: shares of test images by the name of a network: those of the first set, then as many of the next.
     """
     try:
         import torch
     except ImportError:
         raise InputError("A .pt file can only be written with PyTorch: pip install torch.") from None
-    normalisation = condensed.normalisation
-    image = _rows(condensed, renormalised(condensed.batch.image, normalisation, normalisation.channels))
-    label = _rows(condensed, condensed.batch.label)
+    _check_alike(out, sets)
+    first, channels = sets[0], sets[0].normalisation.channels
+    image = [_rows(each, renormalised(each.batch.image, each.normalisation, channels)) for each in sets]
+    label = [_rows(each, each.batch.label) for each in sets]
+    soft = [torch.tensor(x) for x in label] if any(map(_soft_labels, label)) else []
     content = {
-        "data": [[torch.tensor(np.moveaxis(image, -1, 1)), torch.tensor(label.argmax(1))]],
-        **{name: torch.tensor(value) for name, value in _soft_labels(label).items()},
-        "mean": list(condensed.mean),
-        "std": list(condensed.std),
-        "images_are": normalisation.channels.description,
-        "class_names": list(condensed.class_names),
-        "about": _about(condensed),
+        "data": [[torch.tensor(np.moveaxis(x, -1, 1)), torch.tensor(y.argmax(1))] for x, y in zip(image, label)],
+        "accs_all_exps": {name: [float(value) for value in values] for name, values in accuracies.items()},
+        **({"soft_labels": _alone(soft)} if soft else {}),
+        "mean": list(first.mean),
+        "std": list(first.std),
+        "images_are": channels.description,
+        "class_names": list(first.class_names),
+        "about": _alone([_about(each) for each in sets]),
     }
     with _at_once(out) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
+
+
+def _check_alike(out, sets):
+    first = sets[0]
+    for each in sets[1:]:
+        if each.class_names != first.class_names or not is_equal(
+            each.normalisation.channels, first.normalisation.channels
+        ):
+            raise InputError(
+                f"{out} cannot hold sets of other classes or another normalisation than the first: write each to a file of its own."
+            )
+
+
+def _alone(items):
+    return items[0] if len(items) == 1 else items
 
 
 def write_png(out: Path, condensed: Condensed) -> None:
@@ -125,8 +151,8 @@ def _soft_labels(label):
 
 
 def _about(condensed):
-    wanted = ("method", "dataset", "ipc", "seed", "version", "recipe", "accuracy")
-    known = {name: condensed.meta[name] for name in wanted if name in condensed.meta}
+    meta = condensed.meta | ({"factor": factor_of(condensed.meta)} if "decoder" in condensed.meta else {})
+    known = {name: meta[name] for name in NOTED if name in meta}
     hyper = {name: np.asarray(value).tolist() for name, value in condensed.hyper.items()}
     learned = {"learned": hyper} if hyper else {}
     return {**known, **learned, "normalisation": condensed.normalisation.description}

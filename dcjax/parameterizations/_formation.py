@@ -100,7 +100,7 @@ def _formation(ipc, groups, start):
 
     def init(key, real):
         for factor, _ in groups:
-            _check_side(min(real.image.shape[2:4]), factor)
+            check_side(min(real.image.shape[2:4]), factor)
         return stored.init(key, real)
 
     def decode(syn):
@@ -110,7 +110,8 @@ def _formation(ipc, groups, start):
     return Parameterization(init, decode)
 
 
-def _check_side(side, factor):
+def check_side(side: int, factor: int) -> None:
+    """Refuses images whose shorter side has no two pixels for every cell."""
     cell = -(-side // factor)
     if factor > 1 and (cell < 2 or (factor - 1) * cell >= side):
         raise InputError(

@@ -80,6 +80,7 @@ IDC = Method(
     learned="`multi_formation`",
     compared=_MATCHING,
     where="`on_real`",
+    recipe="idc",
     numbers={
         "mnist": means(94.2, 98.4, 99.1),
         "fashion_mnist": means(81.0, 86.0, 86.2),

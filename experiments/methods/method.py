@@ -44,7 +44,9 @@ class Method(NamedTuple):
     compared: str = ""
     where: str = ""
     selection: Selector | None = None  # of a coreset: chooses real images by what a trained network knows
-    recipe: str = ""  # name under which `experiments.evaluate --recipes` offers its evaluation
+    recipe: str = (
+        ""  # name under which `experiments.evaluate --recipes` offers its evaluation, which methods of one paper share
+    )
     numbers: dict[str, dict[int, Cell]] = {}  # dataset -> images per class -> the paper's accuracy
     numbers_source: str = ""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from experiments.methods import METHODS
 from experiments.pipeline import sets
 from experiments.pipeline.job import prepare
 from experiments.pipeline.record import EARLY, WHOLE
-from experiments.pipeline.rivals import random_rivals
+from experiments.pipeline.rivals import known
 from experiments.pipeline.select import select
 from experiments.pipeline.stop import StopRequest
 from experiments.settings.parse import parse
@@ -38,15 +38,16 @@ class Proxy(NamedTuple):
         return self.batch.image.shape[0]
 
 
-def condensed_sets(paths: list[Path], data: dc.data.Dataset) -> tuple[list[Proxy], int]:
-    """Reads condensed sets; gives them, and the images per class of a selection that is as large as the first.
+def condensed_sets(paths: list[Path], data: dc.data.Dataset, factor: int | None) -> tuple[list[Proxy], dict[str, Any]]:
+    """Reads condensed sets; gives them, and what is known of the first, with its images per class as `ipc`.
 
-    Each is named by its method where that is no other's name, and by its path elsewhere.
+    The factor is that of bare pairs, which do not say it themselves. Each set is named by its method where that is no other's name, and by its path elsewhere.
 
     Raises:
-        InputError: two sets have one name, or one has that of something else that networks are trained on.
+        InputError: two sets have one name, or one has that of something else that networks are trained on; or no set takes the factor.
     """
-    found = [(path, index, each) for path in paths for index, each in enumerate(foreign.read(path, data))]
+    found = [(path, index, each) for path in paths for index, each in enumerate(foreign.read(path, data, factor))]
+    sets.check_told(factor, (each for *_, each in found))
     methods = [each.meta.get("method") for _, _, each in found]
     proxies = []
     for method, (path, index, each) in zip(methods, found):
@@ -54,7 +55,7 @@ def condensed_sets(paths: list[Path], data: dc.data.Dataset) -> tuple[list[Proxy
         name = method if is_its_own else f"{path}-{index}" if index else str(path)
         proxies.append(_condensed(name, path, each))
     _check_names([proxy.name for proxy in proxies])
-    return proxies, random_rivals(found[0][2])["random"]
+    return proxies, known(found[0][2])
 
 
 def _check_names(names):

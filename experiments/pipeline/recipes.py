@@ -1,16 +1,18 @@
-"""Finds the recipe by which a set is judged: the one that it notes, or a paper's for the data set."""
+"""Finds the recipe by which a set is judged: the one that it notes, its method's, or a paper's for the data set and the set."""
 
 import dataclasses
 from typing import Any
 
 import dcjax as dc
+from dcjax.decoders import factor_of
 from dcjax.files import first_line
 from experiments.methods import METHODS
 from experiments.parts import RECIPES
 from experiments.parts.values import check_ranges
-from experiments.settings.settings import defaults
+from experiments.settings.settings import paper_settings
 
-PAPERS = {method.recipe: method.name for method in METHODS.values() if method.recipe}
+_OFFERED = [method for method in METHODS.values() if method.recipe]
+PAPERS = {each.recipe: [other.name for other in _OFFERED if other.recipe == each.recipe] for each in _OFFERED}
 _NOTES = {
     "training",
     "schedule",
@@ -19,24 +21,25 @@ _NOTES = {
     "augmentation",
     "mixing",
 }  # how a set says how students are trained
-_IPC = 10  # images per class whose published recipe is taken
+_IPC = 10  # images per class whose published recipe is taken where no number is known
 
 
 def recipe(name: str, meta: dict[str, Any], dataset: str, epochs: int | None) -> tuple[str, dc.Recipe]:
-    """Gives the recipe with its name: `own` is the one noted in a set's `meta`, or DC's for a set that notes none.
+    """Gives the recipe with its name: `own` is the one noted in a set's `meta`, or the published one of the method noted there.
 
     Args:
         name: `own`, or one of `PAPERS`.
-        meta: metadata of the set.
+        meta: metadata of the set; a published recipe may depend on the `ipc` and the factor noted there.
         dataset: name of the data set whose published settings are taken.
         epochs: epochs of training; the recipe's own number when None.
 
     Raises:
-        InputError: the set notes a recipe that this version does not know; it is not judged by another without being asked.
+        InputError: the set notes a recipe that this version does not know, or neither a recipe nor a method that has one; it is not
+            judged by another without being asked.
     """
     noted = _noted(meta.get("recipe", {})) if name == "own" else None
-    name = "dc" if name == "own" and noted is None else name
-    schedule, settings, views = noted or (*_published(PAPERS[name], dataset), 1)
+    name = _paper(meta) if name == "own" and noted is None else name
+    schedule, settings, views = noted or (*_published(name, dataset, meta), 1)
     part = RECIPES.members[schedule](**settings)
     if epochs and not hasattr(part, "eval_epochs"):
         raise dc.InputError(
@@ -46,8 +49,22 @@ def recipe(name: str, meta: dict[str, Any], dataset: str, epochs: int | None) ->
     return name, part.build(views)
 
 
-def _published(method, dataset):
-    own = defaults(method, dataset, _IPC)
+def _paper(meta):
+    """Names the recipe of the method that a set notes: as in `PAPERS`, or else as the method itself."""
+    method = meta.get("method")
+    if method not in METHODS:
+        known = f"the method {method!r}, which has no published one" if method else "nothing of how it was made"
+        raise dc.InputError(
+            f"The set notes no recipe, and {known}: give --recipes {','.join(PAPERS)}, or some of them."
+        )
+    return METHODS[method].recipe or method
+
+
+def _published(name, dataset, meta):
+    """Gives the name and the settings of a recipe by the method of that paper which cuts its images as the set's are cut."""
+    factor, ipc = factor_of(meta), meta.get("ipc", _IPC)
+    known = [paper_settings(method, dataset, ipc, {}) for method in PAPERS.get(name, [name])]
+    own = min(known, key=lambda each: abs(each.values().get("factor", 1) - factor))
     return own.eval_recipe, vars(own.parts["eval_recipe"])
 
 

@@ -3,16 +3,18 @@
 import functools
 import itertools
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import dcjax as dc
 from dcjax import foreign, ranking
+from experiments.pipeline import show
 from experiments.pipeline.machine import environment
 from experiments.pipeline.recipes import recipe
 from experiments.pipeline.scores import ScoreStore
+from experiments.pipeline.stated import stated
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import RandomDraws, accuracies, everything
 from experiments.settings.networks import specified
@@ -70,10 +72,12 @@ class Tests:
         return list(rows.values())
 
     def _row(self, entry, case, recipe_name):
-        accuracy = {
-            name: self._score(entry, case, recipe_name, name, make, students, epochs)
+        own, *others = (
+            (name, self._score(entry, case, recipe_name, name, make, students, epochs))
             for name, make, students, epochs in self._rivals(entry)
-        }
+        )
+        theirs = stated(entry.condensed, _part(case.network, entry.width))
+        accuracy = dict([own, *([("stated", show.summary(np.array(theirs)))] if theirs else []), *others])
         return {**case._asdict(), "accuracy": accuracy, **_scores(accuracy, entry.condensed)}
 
     def _rivals(self, entry):
@@ -112,13 +116,21 @@ class Tests:
         return entry.store.measure(text, evaluation)
 
     def _recipe(self, entry, name, epochs):
-        return recipe(name, entry.condensed.meta, entry.data.name, epochs)
+        return recipe(name, known(entry.condensed), entry.data.name, epochs)
 
 
 def network(name: str, width: int, data: dc.data.Dataset) -> dc.Network:
     """Makes a network by its specification; `width` is that of a ConvNet that does not name its own."""
-    usual = {"width": width} if name.partition(":")[0] == "convnet" else {}
-    return dc.network(specified(name, **usual).build(data.num_classes), data.image_shape)
+    return dc.network(_part(name, width).build(data.num_classes), data.image_shape)
+
+
+def _part(name, width):
+    return specified(name, **({"width": width} if name.partition(":")[0] == "convnet" else {}))
+
+
+def known(condensed: dc.Condensed) -> dict[str, Any]:
+    """Gives what a set notes of itself, and its images per class if it does not note them."""
+    return condensed.meta | {"ipc": random_rivals(condensed)["random"]}
 
 
 def finish(store: ScoreStore, rows: list[dict]) -> list[dict]:

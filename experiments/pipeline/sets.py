@@ -1,6 +1,7 @@
 """Finds the condensed sets that a command names, and the data that they are to be tested on."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,14 @@ def source(path: Path, dataset: str | None, data_dir: str | None, image_size: in
     if not chosen["dataset"]:
         raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
     return Source(*chosen.values(), _whitened(path))
+
+
+def check_told(factor: int | None, found: Iterable[dc.Condensed]) -> None:
+    """Refuses a factor that no set was read by, for all but bare pairs say themselves what they are."""
+    if factor and not any("told" in each.meta for each in found):
+        raise dc.InputError(
+            "--factor is for a bare pair of images and labels, IDC's data.pt, but no set is one: leave it out."
+        )
 
 
 def fingerprint(data: dc.data.Dataset) -> str:
