@@ -85,6 +85,7 @@ from dcjax.objectives import unrolled as unrolled
 from dcjax.parameterizations import addressable_memory as addressable_memory
 from dcjax.parameterizations import bases_within as bases_within
 from dcjax.parameterizations import bounded_formation as bounded_formation
+from dcjax.parameterizations import from_clamped_noise as from_clamped_noise
 from dcjax.parameterizations import from_glorot as from_glorot
 from dcjax.parameterizations import from_grey_noise as from_grey_noise
 from dcjax.parameterizations import from_mixed as from_mixed

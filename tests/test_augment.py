@@ -11,7 +11,7 @@ from helpers import golden
 import dcjax as dc
 from dcjax import augment
 from dcjax.augment import _dsa
-from dcjax.augment._dc import _resized_indices, _spline_sample
+from dcjax.augment._dc import _resized_indices, _turned, _turned_places, _turns
 
 IMAGE = jax.random.uniform(jax.random.key(7), (12, 12, 2))
 OBLONG = jax.random.uniform(jax.random.key(8), (8, 13, 3))
@@ -206,25 +206,34 @@ def test_dc_scale_by_nothing_is_the_identity(image):
     np.testing.assert_array_equal(drawn(augment.dc_scale(0.0), image), image)
 
 
-@pytest.mark.parametrize("degrees", [-45, -10, 0, 30])
-def test_dc_rotation_equals_scipy_s(degrees):
-    angle = np.deg2rad(degrees)
-    y, x = np.mgrid[:12, :12] - 5.5
-    rows, columns = np.cos(angle) * y + np.sin(angle) * x + 5.5, -np.sin(angle) * y + np.cos(angle) * x + 5.5
-    places = jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32)
-    ours = jax.jit(_spline_sample)(IMAGE, *places, IMAGE.mean())
-    theirs = scipy.ndimage.rotate(IMAGE, degrees, axes=(0, 1), reshape=False, order=3, cval=IMAGE.mean())
+def published_turn(image, degrees):
+    """SciPy's rotation on a canvas that holds all of the image, cut back to its size from the top left, as published."""
+    turned = scipy.ndimage.rotate(image, degrees, axes=(0, 1), cval=image.mean())
+    top, left = (int((turned.shape[axis] - image.shape[axis]) / 2) for axis in (0, 1))
+    return turned[top : top + image.shape[0], left : left + image.shape[1]]
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (15, 15, 1), (9, 12, 2)])
+def test_dc_rotation_is_the_published_one_at_every_angle(shape):
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    turns = _turns(45, *shape[:2])
+    ours = jax.jit(jax.vmap(lambda turn: _turned(jnp.asarray(image), turn)))(jnp.asarray(turns, jnp.float32))
+    rows, columns = _turned_places(turns.T[..., None, None], *shape[:2])
     # Where a turned pixel lands on the very border, rounding decides whether it is inside.
-    border = np.minimum(np.minimum(rows, 11 - rows), np.minimum(columns, 11 - columns))
-    clear = np.abs(border) > 1e-4
-    assert clear.mean() > 0.6
-    np.testing.assert_allclose(np.asarray(ours)[clear], theirs[clear], atol=2e-5)
+    clear = np.abs([np.minimum(rows, shape[0] - 1 - rows), np.minimum(columns, shape[1] - 1 - columns)]).min(0) > 1e-4
+    theirs = np.stack([published_turn(image, degrees) for degrees in range(-45, 46)])
+    np.testing.assert_allclose(np.asarray(ours)[clear], theirs[clear], atol=1e-4)
+    assert clear.mean() > 0.98
+    np.testing.assert_allclose(ours[45], image, atol=1e-5)  # turned by nothing
+    assert {*np.abs(turns[:, 2:]).ravel()} == {0, 0.5}, "some are about the centre, some beside it"
 
 
-def test_dc_rotate_turns_within_its_range():
-    out = drawn(augment.dc_rotate(45), IMAGE, 3)
-    assert len({float(image.sum()) for image in out}) == 3
-    assert np.isfinite(out).all()
+def test_dc_rotate_draws_whole_angles_and_turns_as_published():
+    image = np.asarray(OBLONG)
+    known = np.stack([published_turn(image, degrees) for degrees in range(-45, 45)])
+    distance = np.abs(drawn(augment.dc_rotate(45), OBLONG, 200)[:, None] - known).max((2, 3, 4))
+    assert distance.min(1).max() < 1e-4
+    assert len({*distance.argmin(1)}) > 70  # of 90 angles
 
 
 def test_dc_noise_is_normal_with_its_deviation():

@@ -95,6 +95,18 @@ def test_papers_statistics_are_used_where_published(monkeypatch):
     assert dc.data.load("kmnist").mean == (0.0,)
 
 
+def test_another_data_set_s_published_statistics_can_be_taken():
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    fit = dc.data.published_statistics("cifar10")
+    data = dc.data.from_arrays((image, np.arange(6) // 3), normalisation=fit)
+    assert (data.mean, data.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    assert data.fingerprint() != dc.data.from_arrays((image, np.arange(6) // 3)).fingerprint()
+    with pytest.raises(dc.InputError, match=r"'digits' has no published statistics: choose mnist, .*cifar100"):
+        dc.data.published_statistics("digits")
+    with pytest.raises(dc.InputError, match=r"has images of 1 channel.*statistics of 3"):
+        dc.data.load("digits", normalisation=fit)
+
+
 def test_arrays_are_checked():
     image, label = np.zeros((4, 8, 8)), np.array([0, 0, 1, 1])
     assert dc.data.from_arrays((image, label)).num_classes == 2

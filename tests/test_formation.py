@@ -93,9 +93,28 @@ def test_pixel_space_is_left_when_images_are_decoded():
     syn = wrapped.init(jax.random.key(0), REAL)
     chex.assert_trees_all_close(syn["image"], DATA.train.denormalise(REAL.image[:, :3]), atol=1e-6)
     chex.assert_trees_all_close(wrapped.decode(syn).image, REAL.image[:, :3], atol=1e-5)
-    grey = dc.in_pixel_space(dc.pixels(2, dc.from_grey_noise), DATA.train.normalisation)
-    noise = grey.init(jax.random.key(0), REAL)
-    assert 0 <= noise["image"].min() < noise["image"].max() < 1
+
+
+def started(start):
+    """Pixels [100, H, W, C] that images in pixel space begin as."""
+    kept = dc.in_pixel_space(dc.pixels(100, start), DATA.train.normalisation)
+    return np.asarray(kept.init(jax.random.key(0), REAL)["image"])
+
+
+def test_uniform_noise_fills_the_range_of_pixels_evenly():
+    noise = started(dc.from_grey_noise)
+    assert 0 <= noise.min() < noise.max() < 1
+    np.testing.assert_allclose(np.histogram(noise, 4, (0, 1))[0] / noise.size, 0.25, atol=0.02)
+
+
+def test_idc_s_noise_is_normal_about_grey_and_clamped():
+    noise = started(dc.from_clamped_noise)
+    assert (noise.min(), noise.max()) == (0, 1)
+    edges = np.array([-1.5, -1, -0.5, 0, 0.5, 1, 1.5])  # in deviations of a quarter from grey
+    below = [float(jax.scipy.stats.norm.cdf(edge)) for edge in edges]
+    np.testing.assert_allclose([(noise < 0.5 + edge / 4).mean() for edge in edges], below, atol=0.01)
+    clamped = float(jax.scipy.stats.norm.cdf(-2.0))
+    np.testing.assert_allclose([(noise == 0).mean(), (noise == 1).mean()], clamped, atol=0.005)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,12 @@ BAD = {
     "no path": ("--dataset folder:", "'folder:' names no path: write folder:PATH"),
     "path without its kind": (f"--dataset {ROOT}", f"is a path: write folder:{ROOT}"),
     "dataset": ("--dataset mnits", "There is no dataset 'mnits': choose digits, mnist"),
+    "statistics of colours": (
+        "--statistics cifar10",
+        "digits has images of 1 channel(s), but is normalised by statistics of 3",
+    ),
+    "whitened by statistics": ("--zca --statistics mnist", "--statistics changes nothing with --zca: leave it out"),
+    "pixels among normalised values": ("--start uniform", "--start uniform draws pixels: give --image-space pixel"),
     "whitened pixels": ("--zca --image-space pixel", "--image-space pixel keeps them as pixels: leave one of them out"),
     "idle epsilon": ("--zca-epsilon 1", "--zca-epsilon changes nothing with --no-zca: leave it out"),
     "of a method that condenses": ("--method random --image-rate 1", f"--image-rate belongs to {CONDENSING} random."),
@@ -70,7 +76,7 @@ BAD = {
     "axis of a method that condenses": ("--method random --trajectory fresh", f"--trajectory belongs to {CONDENSING}"),
     "of another network": (
         "--network mlp --width 8",
-        "--width belongs to --network convnet, resnet10: choose one of them, or leave it out with mlp.",
+        "--width belongs to --network convnet, vgg11, resnet18, resnet10: choose one of them, or leave it out with mlp.",
     ),
     "of other images": (
         "--factor 2",
@@ -232,8 +238,8 @@ def test_help_shows_the_common_settings_then_the_chosen_parts_then_what_else_the
     assert re.findall(r"^  (\w+): .*\.$", methods, re.MULTILINE) == [*METHODS]
     assert [line.strip() for line in others.splitlines()] == [
         "--network convnet: --width --depth --norm --activation --pooling",
-        "--network vgg11: --norm",
-        "--network resnet18: --norm --downsampling",
+        "--network vgg11: --width --norm",
+        "--network resnet18: --width --norm --downsampling",
         "--network resnet10: --width --norm --downsampling",
         "--parameterization bounded_formation: --bound",
         "--parameterization addressable_memory: --bases --recalls --downsample --address-decay",

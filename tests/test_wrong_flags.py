@@ -75,7 +75,10 @@ WRONG = [  # (command line, what is said)
     ("evaluate x --networks convnet:depth=3,norm=bach", "cannot be: norm must be one of instance, group, layer, batch"),
     ("evaluate x --networks mlp:width=3", "The network 'mlp:width=3' names a setting 'width', but it has none."),
     ("architectures", "There is no condensed set to search with: give run directories or files."),
-    ("architectures nowhere", "There is no file nowhere, and no set of this name comes with dcjax: give a run directory"),
+    (
+        "architectures nowhere",
+        "There is no file nowhere, and no set of this name comes with dcjax: give a run directory",
+    ),
     ("architectures x --norms bach", "--norms must be one of instance, group, layer, batch, none, not 'bach'."),
     ("architectures x --depths 0", "--depths must be at least 1, not 0."),
     ("architectures x --hold-out 1", "--hold-out must be above 0 and below 1, not 1.0."),

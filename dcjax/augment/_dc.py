@@ -53,25 +53,43 @@ def _resized_indices(length, size, canvas):
 
 
 def dc_rotate(degrees: int) -> Augmentation:
-    """Turns an image by a whole number of degrees within -/+ `degrees` about its centre, by cubic splines.
+    """Turns an image by a whole number of degrees from -`degrees` to `degrees` - 1, by cubic splines.
 
-    Points outside the image take the mean over all its values.
+    It turns about its centre, or half a pixel beside it where the published program has it so (see `_turns`). Points outside the
+    image take the mean over all its values.
     """
 
     def draw(key):
-        angle = jnp.deg2rad(jax.random.randint(key, (), -degrees, degrees).astype(float))
-
-        def apply(image):
-            height, width, _ = image.shape
-            y = (jnp.arange(height) - (height - 1) / 2)[:, None]
-            x = (jnp.arange(width) - (width - 1) / 2)[None, :]
-            rows = jnp.cos(angle) * y + jnp.sin(angle) * x + (height - 1) / 2
-            columns = -jnp.sin(angle) * y + jnp.cos(angle) * x + (width - 1) / 2
-            return _spline_sample(image, rows, columns, image.mean())
-
-        return apply
+        number = jax.random.randint(key, (), -degrees, degrees) + degrees
+        return lambda image: _turned(image, jnp.asarray(_turns(degrees, *image.shape[:2]), jnp.float32)[number])
 
     return draw
+
+
+def _turns(degrees, height, width):
+    """Describes the published rotation by each angle from -`degrees` to `degrees`, [2 `degrees` + 1, 4].
+
+    Each is a cosine, a sine, and the rows and columns by which the centre is off. The published program turns an image onto a canvas
+    that holds all of it (`scipy.ndimage.rotate`) and cuts out the middle, rounded towards the top left: half a pixel beside the
+    centre where the canvas is longer by an odd number.
+    """
+    angle = np.deg2rad(np.arange(-degrees, degrees + 1))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    canvas = np.abs(cosine) * [[height], [width]] + np.abs(sine) * [[width], [height]]
+    longer = (canvas + 0.5).astype(int) - [[height], [width]]
+    return np.stack([cosine, sine, *np.fmod(longer, 2) / 2], 1)
+
+
+def _turned(image, turn):
+    rows, columns = _turned_places(turn, *image.shape[:2])
+    return _spline_sample(image, rows, columns, image.mean())
+
+
+def _turned_places(turn, height, width):
+    """Tells at which row and column, [H, W] each, the pixels of an image that makes a turn are read."""
+    cosine, sine, up, left = turn
+    y, x = np.arange(height)[:, None] - (height - 1) / 2 - up, np.arange(width)[None, :] - (width - 1) / 2 - left
+    return cosine * y + sine * x + (height - 1) / 2, cosine * x - sine * y + (width - 1) / 2
 
 
 def _spline_sample(image, rows, columns, fill):

@@ -20,7 +20,7 @@ from dcjax.data.folder import folder
 from dcjax.data.resize import check_size, recoloured
 from dcjax.data.split import Split as Split
 from dcjax.data.split import group_by_class
-from dcjax.normalisation import Fit, MeanStd, channel_statistics
+from dcjax.normalisation import Fit, MeanStd, channel_statistics, mean_std
 from dcjax.sharding import replicate
 
 # The papers' mean and deviation of each channel, of the training split's values in [0, 1], because their learning rates go with
@@ -138,6 +138,16 @@ def load(
     return _dataset(name, arrays, normalisation, published and MeanStd(*published))
 
 
+def published_statistics(name: str) -> Fit:
+    """Makes the fit that normalises any data set by the published mean and deviation of every channel of another.
+
+    IDC's program, for one, takes CIFAR-10's for CIFAR-100: `load("cifar100", normalisation=published_statistics("cifar10"))`.
+    """
+    if name not in PAPER_STATISTICS:
+        raise InputError(f"{name!r} has no published statistics: choose {', '.join(PAPER_STATISTICS)}.")
+    return mean_std(*PAPER_STATISTICS[name])
+
+
 def from_arrays(
     train, test=None, *, class_names=None, name: str = "arrays", normalisation: Fit | None = None
 ) -> Dataset:
@@ -172,6 +182,11 @@ def _dataset(name, arrays, fit, published):
         normalisation = fit(arrays.train_image / np.float32(255))
     else:
         normalisation = published or channel_statistics(arrays.train_image, 255)
+    channels, given = arrays.train_image.shape[-1], len(normalisation.channels.mean)
+    if channels != given:
+        raise InputError(
+            f"{name} has images of {channels} channel(s), but is normalised by statistics of {given}: give statistics of as many."
+        )
     # By `jnp.asarray`, images would be copied twice.
     train, test = (Split(jax.device_put(image), counts, normalisation) for image, counts in splits)
     return Dataset(name, train, test, arrays.class_names)

@@ -75,7 +75,7 @@ def mean_std(mean: Sequence[float] | None = None, std: Sequence[float] | None = 
     """
 
     def fit(pixels):
-        measured = channel_statistics(pixels)
+        measured = channel_statistics(pixels) if mean is None or std is None else None
         return MeanStd(
             measured.mean if mean is None else tuple(map(float, mean)),
             measured.std if std is None else tuple(map(float, std)),

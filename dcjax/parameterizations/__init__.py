@@ -4,7 +4,7 @@ images         pixels, which start from_noise  from_real  from_glorot
 IDC            multi_formation  multi_scale_formation  bounded_formation, which start from_mixed
 RTP            addressable_memory, from which one may recall, and grown_memory; recalls_within says how many images a budget allows
 HaBa           hallucinated, whose bases_within a budget are as many as hallucinators leave place for; restyle is one of them
-wrappers       in_pixel_space, where from_grey_noise belongs; soft_labels
+wrappers       in_pixel_space, where from_clamped_noise and from_grey_noise belong; soft_labels
 """
 
 from dcjax.parameterizations._formation import bounded_formation as bounded_formation
@@ -23,6 +23,7 @@ from dcjax.parameterizations._memory import recall as recall
 from dcjax.parameterizations._memory import recalls_within as recalls_within
 from dcjax.parameterizations._pixels import Start as Start
 from dcjax.parameterizations._pixels import class_labels as class_labels
+from dcjax.parameterizations._pixels import from_clamped_noise as from_clamped_noise
 from dcjax.parameterizations._pixels import from_glorot as from_glorot
 from dcjax.parameterizations._pixels import from_grey_noise as from_grey_noise
 from dcjax.parameterizations._pixels import from_noise as from_noise

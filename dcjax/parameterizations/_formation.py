@@ -69,6 +69,9 @@ def multi_scale_formation(ipc: int, factor: int, start: Start | None = None) -> 
 def bounded_formation(ipc: int, factor: int, bound: int, start: Start | None = None) -> Parameterization:
     """Decodes at most `bound` images of each class, where there would be too many otherwise (IDC's alternative).
 
+    The bound is for condensation, where it saves memory. IDC's program evaluates what was learned under it with every image cut, which is
+    what `multi_formation(ipc, factor)` decodes it to.
+
     From `factor` down, n = (places left - images left) // `f`^2 of the images left are cut into `f` x `f`, as published. That keeps
     a place for every image, and an image that is cut does not use its own: some of the bound may stay empty.
 

@@ -18,6 +18,11 @@ def from_noise(key: Key, real: Batch, ipc: int) -> Array:
     return jax.random.normal(key, (num_classes, ipc, *image_shape))
 
 
+def from_clamped_noise(key: Key, real: Batch, ipc: int) -> Array:
+    """Draws normal values of mean 1/2 and deviation 1/4, clamped to [0, 1], for images kept `in_pixel_space` (IDC's "noise")."""
+    return jnp.clip(0.5 + from_noise(key, real, ipc) / 4, 0, 1)
+
+
 def from_grey_noise(key: Key, real: Batch, ipc: int) -> Array:
     """Draws values uniformly from [0, 1), for images kept `in_pixel_space`."""
     num_classes, _, *image_shape = real.image.shape

@@ -123,7 +123,7 @@ WHOLE = Method(
     settings=_whole,
 )
 
-WHOLE_NUMBERS = {  # by DC's evaluation, in its Table 1
+WHOLE_NUMBERS = {  # by DC's evaluation, from where `_TABLE` says
     "mnist": (99.6, 0.0),
     "fashion_mnist": (93.5, 0.1),
     "svhn_cropped": (95.4, 0.1),

@@ -52,5 +52,5 @@ DC = Method(
         "cifar10": cells((28.3, 0.5), (44.9, 0.5), (53.9, 0.5)),
         "cifar100": cells((12.8, 0.3), (25.2, 0.3), None),
     },
-    numbers_source="Table 1 of the paper; CIFAR-100 of later papers that list it",
+    numbers_source="Table 1 of the paper; CIFAR-100's means of the authors' README, its deviations of later papers that list them",
 )

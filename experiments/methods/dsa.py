@@ -26,5 +26,5 @@ DSA = Method(
         "cifar10": cells((28.8, 0.7), (52.1, 0.5), (60.6, 0.5)),
         "cifar100": cells((13.9, 0.3), (32.3, 0.3), (42.8, 0.4)),
     },
-    numbers_source="means of the authors' table (but CIFAR-100 at 50); deviations and CIFAR-100 of later papers that list them",
+    numbers_source="means of the authors' README, all but CIFAR-100's at 50; that and all deviations of later papers that list them",
 )

@@ -62,13 +62,13 @@ class Method(NamedTuple):
 
 
 def cells(*accuracies: Cell | None, ipc: tuple[int, ...] = (1, 10, 50)) -> dict[int, Cell]:
-    """Maps 1, 10 and 50 images per class to accuracies, without those that are None."""
+    """Maps 1, 10 and 50 images per class, or other numbers, to accuracies, without those that are None."""
     return {n: accuracy for n, accuracy in zip(ipc, accuracies) if accuracy}
 
 
-def means(*accuracies: float | None) -> dict[int, Cell]:
-    """Maps 1, 10 and 50 images per class to mean accuracies, for a paper without deviations."""
-    return cells(*(None if mean is None else (mean, None) for mean in accuracies))
+def means(*accuracies: float, ipc: tuple[int, ...] = (1, 10, 50)) -> dict[int, Cell]:
+    """Maps 1, 10 and 50 images per class, or other numbers, to mean accuracies, for a paper without deviations."""
+    return cells(*((mean, None) for mean in accuracies), ipc=ipc)
 
 
 def dc_evaluation(dataset: str) -> dict:

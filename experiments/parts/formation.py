@@ -41,9 +41,16 @@ class MultiScaleFormation(MultiFormation):
 
 @dataclasses.dataclass(frozen=True)
 class BoundedFormation(MultiFormation):
-    """Learns images of which only so many are cut that the decoded ones stay within a bound (IDC's alternative)."""
+    """Learns images of which only so many are cut that the decoded ones stay within a bound (IDC's alternative).
+
+    The bound spares memory while images are compared. As published, students are trained on every cell of all images; where labels are
+    learned, which are those of the images that were compared, on these.
+    """
 
     bound: Count = 128
     """Most images of a class after decoding."""
 
     decoder = staticmethod(dc.bounded_formation)
+
+    def for_students(self, settings: Any) -> ParameterizationPart:
+        return MultiFormation(self.factor) if settings.labels == "hard" else self

@@ -19,8 +19,9 @@ class Images(Part):
 
     image_space: Literal["normalised", "pixel"] = "normalised"
     """Space that images are learned in: normalised, as networks see them, or pixels that stay in [0, 1]."""
-    start: Literal["noise", "glorot", "real"] = "noise"
-    """Noise, the smaller noise that weights are drawn with, or real images that condensed images start from."""
+    start: Literal["noise", "uniform", "glorot", "real"] = "noise"
+    """What condensed images start from: normal noise (about grey and clamped to [0, 1] where they are pixels, as in IDC), pixels drawn uniformly, the
+    smaller noise that weights are drawn with, or real images."""
     image_optimizer: Literal["sgd", "per_class_sgd", "adam", "fixed"] = "sgd"
     """Optimizer of the images; per_class_sgd moves them as far as IDC's separate steps for each class, fixed leaves them as they are."""
     image_rate: Rate = 0.1
@@ -39,6 +40,10 @@ class Images(Part):
     """Probability of an image's own class that learned labels start with."""
 
     def check(self, settings: Any) -> None:
+        if self.start == "uniform" and self.image_space != "pixel":
+            raise InputError(
+                "--start uniform draws pixels: give --image-space pixel, or --start noise for values that are normalised."
+            )
         if settings.zca and self.image_space == "pixel":
             raise InputError(
                 "--zca whitens the images that are learned, but --image-space pixel keeps them as pixels: leave one of them out."
@@ -58,8 +63,14 @@ class Images(Part):
                 f"--factor {factor} does not divide images of {' x '.join(map(str, data.image_shape[:2]))}: padding is "
                 "grey in pixel space alone, so give --image-space pixel, or a factor that divides them."
             )
-        noise = {"pixel": dc.from_grey_noise, "normalised": dc.from_noise}[self.image_space]
-        return {"noise": noise, "glorot": dc.from_glorot, "real": dc.from_mixed(factor)}[self.start]
+        noise = {"pixel": dc.from_clamped_noise, "normalised": dc.from_noise}[self.image_space]
+        starts = {
+            "noise": noise,
+            "uniform": dc.from_grey_noise,
+            "glorot": dc.from_glorot,
+            "real": dc.from_mixed(factor),
+        }
+        return starts[self.start]
 
     def kept(self, parameterization: dc.Parameterization, data: dc.data.Dataset) -> dc.Parameterization:
         """Wraps a parameterization so that its images are kept as `--image-space` says, and its labels learned if `--labels` says so."""

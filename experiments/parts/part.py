@@ -56,6 +56,10 @@ class ParameterizationPart(Part):
         """Counts the real images of each class that condensed ones start from."""
         return ipc
 
+    def for_students(self, settings: Any) -> "ParameterizationPart":
+        """Gives the part that decodes what is learned for students and in the set's file: itself, unless a subclass overrides this."""
+        return self
+
     @property
     def views(self) -> int:
         """Counts the networks that each decode an image of every source; 1 where none do."""
@@ -117,6 +121,10 @@ class Axis:
         _own(name, name, f"the choice of the {name}")
         for member, part in members.items():
             self.register(member, part)
+
+    def name_of(self, part: Any) -> str:
+        """Gives the name of the member that a part is of."""
+        return next(name for name, member in self.members.items() if type(part) is member)
 
     def register(self, name: str, part: type) -> None:
         """Adds a member; its settings become flags.

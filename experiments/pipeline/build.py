@@ -1,11 +1,13 @@
 """Builds the pure functions of a run from its settings: each part builds its own, and they are joined here."""
 
 import shlex
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 import dcjax as dc
+from experiments.parts import AXES
 from experiments.parts.part import Context
 from experiments.settings.flags import words_of
 from experiments.settings.settings import Settings, paper_settings
@@ -15,7 +17,8 @@ class Method(NamedTuple):
     """The functions that a run is made of."""
 
     net: dc.Network
-    parameterization: dc.Parameterization
+    parameterization: dc.Parameterization  # as it is condensed
+    decode: Callable[[dc.Syn], dc.Batch]  # what is learned -> what students are trained on
     decoder: dict  # what decodes the parameters, for the artefact
     condenser: dc.Condenser | None  # None where real images are chosen
     recipe: dc.Recipe
@@ -28,10 +31,13 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
     if not settings.about.condenses:
         recipe = parts["eval_recipe"].build()
         decoder = {"name": "pixels", "arguments": {"ipc": settings.ipc}, "image_space": "normalised"}
-        return Method(net, dc.pixels(settings.ipc), decoder, None, recipe)
+        chosen = dc.pixels(settings.ipc)
+        return Method(net, chosen, chosen.decode, decoder, None, recipe)
     recipe = parts["eval_recipe"].build(parts["parameterization"].views)
     context = context_of(settings, data, net)
-    images = parts["images"].kept(parts["parameterization"].build(context), data)
+    learned, shown = parts["parameterization"], parts["parameterization"].for_students(settings)
+    images = _kept(learned, context, settings)
+    decode = images.decode if shown is learned else _kept(shown, context, settings).decode
     objective = parts["objective"].build(context)
     if settings.syn_batch or draw_size(settings, data.num_classes) > settings.real_batch:
         objective = dc.on_minibatch(objective, syn=settings.syn_batch, real=settings.real_batch)
@@ -39,11 +45,11 @@ def build(settings: Settings, data: dc.data.Dataset) -> Method:
         objective = dc.on_classes(objective, settings.classes)
     drawn = min(draw_size(settings, data.num_classes), min(data.train.counts))
     trajectory = _starting_from(parts["trajectory"].build(context), drawn)
-    objective, trajectory = _contested(parts["parameterization"], objective, trajectory, net)
+    objective, trajectory = _contested(learned, objective, trajectory, net)
     if settings.tasks > 1:
         objective, trajectory = dc.with_tasks(objective, trajectory, settings.tasks)
     condenser = dc.condenser(images, objective, trajectory, _optimizer(parts, data.num_classes))
-    return Method(net, images, _decoder(settings, context), condenser, recipe)
+    return Method(net, images, decode, _decoder(shown, context, settings), condenser, recipe)
 
 
 def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Context:
@@ -68,6 +74,7 @@ def made_on(settings: Settings, data: dc.data.Dataset) -> dict[str, Any]:
     """Names the data and the network of a run, which those of its experts must be."""
     said = {name: getattr(settings, name) for name in of_experts(settings)}
     idle = {"zca_epsilon": settings.zca, "channels": settings.channels, "only_classes": settings.only_classes}
+    idle |= {"statistics": settings.statistics != "own"}
     said = {
         name: [*value] if isinstance(value, tuple) else value for name, value in said.items() if idle.get(name, True)
     }
@@ -87,7 +94,8 @@ def unusual(settings: Settings) -> dict[str, Any]:
 
 def of_experts(settings: Settings) -> tuple[str, ...]:
     """Names the settings that say on which data and which network experts are trained, beside the data set."""
-    return ("image_size", "channels", "only_classes", "zca", "zca_epsilon", "network", *vars(settings.parts["network"]))
+    data = ("image_size", "channels", "only_classes", "statistics", "zca", "zca_epsilon")
+    return (*data, "network", *vars(settings.parts["network"]))
 
 
 def draw_size(settings: Settings, num_classes: int) -> int:
@@ -95,10 +103,14 @@ def draw_size(settings: Settings, num_classes: int) -> int:
     return max(settings.real_batch, settings.parts["trajectory"].real_needed(settings, num_classes))
 
 
-def _decoder(settings, context):
-    arguments = settings.parts["parameterization"].arguments(context)
+def _kept(part, context, settings):
+    """Builds a parameterization with its images and labels kept as the run's settings say."""
+    return settings.parts["images"].kept(part.build(context), context.data)
+
+
+def _decoder(part, context, settings):
     kept = {"image_space": settings.image_space, "labels": settings.labels}
-    return {"name": settings.parameterization, "arguments": arguments, **kept}
+    return {"name": AXES["parameterization"].name_of(part), "arguments": part.arguments(context), **kept}
 
 
 def _contested(part, objective, trajectory, net):

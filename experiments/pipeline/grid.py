@@ -26,7 +26,7 @@ from experiments.settings.settings import paper_settings
 
 Run = Callable[[list[str]], None]  # runs a command line of experiments.run
 _ALONE = ("coordinator", "num_processes", "process_id")
-_DATA = ("dataset", "data_dir", "image_size", "channels", "only_classes", "zca", "zca_epsilon")
+_DATA = ("dataset", "data_dir", "image_size", "channels", "only_classes", "statistics", "zca", "zca_epsilon")
 OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole")
 
 

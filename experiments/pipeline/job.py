@@ -8,6 +8,7 @@ import jax
 
 import dcjax as dc
 from dcjax.base import Learned
+from dcjax.normalisation import Fit
 from dcjax.sharding import replicate
 from experiments.parts.part import Pretrain
 from experiments.pipeline.build import Method, build, context_of, draw_size
@@ -56,7 +57,8 @@ class Job(NamedTuple):
         return max(self.draw, started_from(self.settings, self.data.num_classes))
 
     def decoded(self, syn: dc.Syn) -> dc.Batch:
-        return self.method.parameterization.decode(syn)
+        """Gives what students are trained on."""
+        return self.method.decode(syn)
 
 
 class Made(NamedTuple):
@@ -69,10 +71,15 @@ class Made(NamedTuple):
 
 def load_data(settings: Settings, data_dir: str | None = None) -> dc.data.Dataset:
     """Loads the data set that settings name, normalised as they say."""
-    whitening = dc.normalisation.zca(settings.zca_epsilon) if settings.zca else None
+    fit = dc.normalisation.zca(settings.zca_epsilon) if settings.zca else statistics(settings.statistics)
     shape = {"image_size": settings.image_size, "channels": settings.channels}
-    data = dc.data.load(settings.dataset, data_dir=data_dir or settings.data_dir, normalisation=whitening, **shape)
+    data = dc.data.load(settings.dataset, data_dir=data_dir or settings.data_dir, normalisation=fit, **shape)
     return data.only(settings.only_classes) if settings.only_classes else data
+
+
+def statistics(name: str) -> Fit | None:
+    """Gives the fit that `--statistics` names; None for a data set's own."""
+    return None if name == "own" else dc.data.published_statistics(name)
 
 
 def started_from(settings: Settings, num_classes: int) -> int:

@@ -24,7 +24,7 @@ def equal_passes(words: list[str], own: list[str]) -> list[str]:
     if steps is None:
         return []
     job = prepare(settings, load_data(settings))
-    decoded = jax.eval_shape(job.decoded, job.described_start().syn)
+    decoded = jax.eval_shape(job.method.parameterization.decode, job.described_start().syn)
     images = decoded.label.shape[0] * decoded.label.shape[1]
     in_a_pass = steps_per_epoch(images, settings.network_batch)
     if steps % in_a_pass:

@@ -43,7 +43,7 @@ def _meta(job, accuracy):
         "views": job.method.recipe.views,
         "network": {"network": settings.network, **dataclasses.asdict(settings.parts["network"])},
     }
-    about = {name: getattr(settings, name) for name in ("method", "dataset", "ipc", "seed")}
+    about = {name: getattr(settings, name) for name in ("method", "dataset", "ipc", "seed", "statistics")}
     version = environment()["versions"]["dcjax"]
     return {**about, "version": version, "decoder": job.method.decoder, "recipe": recipe, "accuracy": accuracy}
 

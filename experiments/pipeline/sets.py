@@ -11,6 +11,7 @@ import dcjax as dc
 from dcjax.files import read_npz
 from dcjax.normalisation import ZCA, restored
 from dcjax.shipped import located
+from experiments.pipeline.job import statistics
 from experiments.settings import saved
 
 
@@ -22,11 +23,12 @@ class Source(NamedTuple):
     image_size: int | None
     channels: int | None
     only_classes: tuple[int, ...]
+    statistics: str  # as `--statistics` of the run
     whitened: Path | None  # the file of a set that was learned from whitened images, as test images are to be whitened
 
     def load(self) -> dc.data.Dataset:
         """Loads the data, on every device."""
-        fit = self.whitened and (lambda pixels: restored(read_npz(self.whitened)))
+        fit = (lambda pixels: restored(read_npz(self.whitened))) if self.whitened else statistics(self.statistics)
         shape = {"image_size": self.image_size, "channels": self.channels}
         data = dc.data.load(self.name, data_dir=self.data_dir, normalisation=fit, **shape)
         return (data.only(self.only_classes) if self.only_classes else data).replicated()
@@ -44,6 +46,7 @@ def source(path: Path, dataset: str | None, data_dir: str | None, image_size: in
     """Gives the data to test a set on: as the arguments say, else as the set's run had them, else as its images are."""
     config = (path if path.is_dir() else path.parent) / "config.json"
     own = {"dataset": None, "data_dir": None, "image_size": None, "channels": None, "only_classes": ()}
+    own |= {"statistics": "own"}
     described = _described(path)
     if dataset in (None, described.get("dataset")):
         own |= described
@@ -90,6 +93,7 @@ def _described(path):
         "dataset": condensed.meta.get("dataset"),
         "image_size": height if height == width else None,
         "channels": channels,
+        "statistics": condensed.meta.get("statistics", "own"),  # older files were made with those
     }
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 from dcjax import InputError
+from dcjax.data import PAPER_STATISTICS
 from experiments.parts.images import Images
 from experiments.parts.part import Part, claim
 from experiments.parts.values import (
@@ -44,6 +45,8 @@ class Run(Part):
     """Channels of images: 1 makes them grey, 3 repeats grey ones; as they are when not given."""
     only_classes: tuple[int, ...] = ()
     """Classes to take, by their numbers, as if the data set had no others; all when not given."""
+    statistics: Literal[("own", *PAPER_STATISTICS)] = "own"
+    """Data set whose published mean and deviation of every channel normalise the images; own takes those of the data set itself."""
     zca: bool = False
     """Whiten images (ZCA, fitted on the training split) instead of normalising each channel."""
     zca_epsilon: Rate = 0.1
@@ -52,7 +55,7 @@ class Run(Part):
     """Seed of all random numbers of the run."""
 
     def idle(self, settings: Any) -> dict[str, str]:
-        whitening = {} if self.zca else {"zca_epsilon": "--no-zca"}
+        whitening = {"statistics": "--zca"} if self.zca else {"zca_epsilon": "--no-zca"}
         is_elsewhere = self.dataset == "digits" or self.dataset.partition(":")[0] in ("folder", "npz")
         return whitening | ({"data_dir": f"--dataset {self.dataset}"} if is_elsewhere else {})
 

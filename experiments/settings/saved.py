@@ -9,6 +9,10 @@ from experiments.parts.part import known_settings
 from experiments.parts.values import Mark, flag
 from experiments.settings.settings import Settings, marked, paper_values, resolve
 
+_BEFORE = {
+    "statistics": "own"
+}  # what all runs had before there was the setting, which some methods now give another value
+
 
 def dump(settings: Settings) -> dict[str, Any]:
     """Gives the settings to save: all but how the run was launched."""
@@ -55,7 +59,7 @@ def _completed(fields):
     if lacking:
         raise ValueError(f"it lacks {', '.join(lacking)}, which every run has")
     network = {name: fields[name] for name in ("network",) if name in fields}
-    return resolve({**paper_values(fields["method"], fields["dataset"], fields["ipc"], network), **fields})
+    return resolve({**paper_values(fields["method"], fields["dataset"], fields["ipc"], network), **_BEFORE, **fields})
 
 
 def check_method(saved: Settings, method: str) -> None:
