@@ -242,6 +242,9 @@ def _words(wanted, evaluation, passed, somewhere, each, ipc):
 def _of_cell(settings, known, passed):
     """Gives the settings that differ by what a cell learns: no more than the bytes of --ipc, and one view where there are several."""
     own = {"base_images": None} if flag("base_images") in known and flag("base_images") not in passed else {}
+    own |= (
+        {"eval_at": 0} if flag("eval_at") in known and flag("eval_at") not in passed else {}
+    )  # no table shows what was on the way
     has_views = flag("hallucinators") in known
     return own | ({} if has_views or "eval_views" not in settings else {"eval_views": "all"})
 

@@ -26,7 +26,7 @@ import dcjax as dc
 from dcjax import foreign, sharding
 from dcjax.shipped import PLACE
 from experiments.parts.networks import ConvNet
-from experiments.parts.values import Count, MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
+from experiments.parts.values import MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
 from experiments.pipeline import lock, scores, sets, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
@@ -56,8 +56,8 @@ class Evaluation:
     """Students (networks trained from scratch) for each accuracy."""
     epochs: MaybeCount = None
     """Epochs that every student is trained for; the recipe's own number when not given."""
-    whole_epochs: Count = 20
-    """Epochs that a student is trained for on the whole training set."""
+    whole_epochs: MaybeCount = 20
+    """Epochs that a student is trained for on the whole training set; None for each recipe's own, which scores that compare with it need."""
     whole_students: Steps = 3
     """Students trained on the whole training set."""
     width: MaybeSize = None
@@ -72,8 +72,8 @@ class Evaluation:
     """Cells along each side of the images in IDC's data.pt, which does not say it: 1 for IDC-I, 2 for IDC."""
     seed: Seed = 0
     """Seed of all random numbers."""
-    out: str | None = None
-    """File for the accuracies; evaluation.json in the run directory when not given."""
+    workdir: str | None = None
+    """Folder for the accuracies; where each set is when not given."""
     devices: MaybeCount = None
     """Number of devices that students are divided among; all when not given."""
 
@@ -107,6 +107,8 @@ def evaluate(argv: list[str]) -> None:
         for entry in entries:
             rows = finish(entry.store, [{**row, "command": command} for row in tests.rows(entry)])
             show.console.print(show.rivals_table(entry.name, rows))
+            for sentence in show.left_out(rows):
+                show.say(sentence)
             show.say(f"Written to {entry.store.path}")
 
 
@@ -160,15 +162,24 @@ def _loaded(source, wanted):
 
 def _place(path, index, wanted):
     """Gives the file that a set's accuracies go to."""
-    if wanted.out:
-        out = Path(wanted.out).expanduser()
-        return out.with_name(f"{out.stem}{index}{out.suffix}")
     path = path.resolve()
     if path.parent == PLACE:
-        return Path(f"{path.stem}-evaluation.json")
-    if (path / "condensed.npz").is_file():
-        return path / "evaluation.json"
-    return path.with_name(f"{path.name}-evaluation{index}.json")
+        usual = Path(f"{path.stem}-evaluation.json")
+    elif (path / "condensed.npz").is_file():
+        usual = path / "evaluation.json"
+    else:
+        usual = path.with_name(f"{path.name}-evaluation{index}.json")
+    return usual if wanted.workdir is None else _folder(wanted.workdir) / usual.name
+
+
+def _folder(name):
+    """Makes the folder that a command line names, unless it is there."""
+    folder = Path(name).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise dc.InputError(f"{folder} cannot be made ({error.strerror}): give another --workdir.") from None
+    return folder
 
 
 def _settings(wanted):

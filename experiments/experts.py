@@ -40,7 +40,7 @@ class Schooled:
 
     dataset: str = "digits"
     """Data set to train on, named as for experiments.run."""
-    place: str | None = None
+    workdir: str | None = None
     """Directory of the experts; runs/experts-DATASET when not given."""
     number: MaybeCount = None
     """Experts; 100 as published when not given, on digits 20."""
@@ -91,7 +91,7 @@ def train(argv: list[str]) -> None:
     wanted = dataclasses.replace(wanted, augment=settings.augment) if wanted.augment == "same" else wanted
     for reason in idle_strategy("augment", "dsa_strategy", wanted.augment).values() if wanted.dsa_strategy else ():
         raise InputError(f"--dsa-strategy changes nothing with {reason}: leave it out.")
-    place = Path(wanted.place or default_place(wanted.dataset)).expanduser()
+    place = Path(wanted.workdir or default_place(wanted.dataset)).expanduser()
     with StopRequest() as stop, sharding.across(wanted.devices):
         data = load_data(settings, wanted.data_dir).replicated()
         noted = _noted(place)
@@ -147,7 +147,7 @@ def _training(wanted, at_once):
 
 def _noted(place):
     """Gives what is noted of experts that are there or were begun; nothing where there are none."""
-    return read_json(place / experts.NOTE, "give another --place") if (place / experts.NOTE).is_file() else {}
+    return read_json(place / experts.NOTE, "give another --workdir") if (place / experts.NOTE).is_file() else {}
 
 
 def _check_alike(place, noted, about):
@@ -157,7 +157,7 @@ def _check_alike(place, noted, about):
             found = noted.get(group, {}).get(name)
             if found != value:
                 raise InputError(
-                    f"The experts in {place} were made with {flag(name)} {found}, not {value}: give another --place."
+                    f"The experts in {place} were made with {flag(name)} {found}, not {value}: give another --workdir."
                 )
 
 

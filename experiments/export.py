@@ -2,7 +2,7 @@
 
 python -m experiments.export runs/dc-mnist-1 --format npz       # images, labels: nothing but arrays
 python -m experiments.export runs/dc-mnist-1 --format pt        # for PyTorch, in the layout of DC's and DM's files
-python -m experiments.export runs/compare-mnist/dc-1-* --format pt --out res_DC_MNIST_ConvNet_1ipc.pt    # a set for every seed
+python -m experiments.export runs/compare-mnist/dc-1-* --format pt --workdir exported   # a set for every seed
 python -m experiments.export runs/dc-mnist-1 --format png       # a folder of images per class, and what rounding costs
 """
 
@@ -50,8 +50,8 @@ class Export:
     """Run directory, its condensed.npz, or the name of a set that comes with dcjax; pt: also runs of several seeds, or a comparison."""
     format: Literal["npz", "png", "pt"]
     """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files."""
-    out: str | None = None
-    """File or folder to write; images.npz, images.pt or images/ beside condensed.npz, or NAME-images in the working directory, when not given."""
+    workdir: str | None = None
+    """Folder for images.npz, images.pt or images/; that of condensed.npz when not given, or for a set that comes with dcjax the current one."""
     evaluate: bool = True
     """png: measure what rounding to 8 bits costs in accuracy, by the recipe of the run."""
     num_students: Steps = 5
@@ -79,7 +79,7 @@ def run(argv: list[str]) -> None:
     source = sources[0]
     suffix = "" if request.format == "png" else f".{request.format}"
     usual = Path(f"{source.stem}-images{suffix}") if source.parent == PLACE else source.with_name(f"images{suffix}")
-    out = Path(request.out).expanduser() if request.out else usual
+    out = Path(request.workdir).expanduser() / usual.name if request.workdir else usual
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, *sets)
     show.say(f"{sum(np.prod(each.batch.image.shape[:2]) for each in sets)} images are in {out}")
@@ -110,8 +110,8 @@ def _check(request, sources, sets):
         raise dc.InputError(
             f"--format {request.format} writes one set, but there are {len(sets)}: give one run, or --format pt."
         )
-    if not request.out:
-        raise dc.InputError(f"{len(sets)} sets go into one file: give --out.")
+    if not request.workdir:
+        raise dc.InputError(f"{len(sets)} sets go into one file: give the folder for it by --workdir.")
     kinds = [[each.meta.get(name) for name in ("method", "dataset", "ipc")] for each in sets]
     odd = next((source for source, kind in zip(sources, kinds) if kind != kinds[0]), None)
     if odd:

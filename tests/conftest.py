@@ -31,7 +31,7 @@ jax.config.update("jax_debug_key_reuse", True)
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Runs without pictures, which take a good part of a short run's time; other tests look at them."""
-    monkeypatch.setattr("experiments.pipeline.figures.image_grid", lambda *_: None)
+    monkeypatch.setattr("experiments.pipeline.pictures.image_grid", lambda *_: None)
     monkeypatch.setattr("experiments.pipeline.figures.curves", lambda *_: None)
 
 

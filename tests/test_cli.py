@@ -95,6 +95,7 @@ def test_a_run_leaves_everything_one_needs(whole_run):
     assert [row["iteration"] for row in rows if "loss" in row] == [*range(1, ITERATIONS + 1)]
     assert [row["iteration"] for row in rows if "accuracy" in row] == [2]
     assert "random real images" in out
+    assert result["against_random"]["sentence"] in out
     assert dc.load_condensed(run / "condensed.npz").meta["accuracy"] == result["accuracy"]
 
 

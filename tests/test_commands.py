@@ -22,7 +22,7 @@ from experiments.export import main as export_main
 from experiments.parts import part as ownership
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import Rate
-from experiments.pipeline import figures, recipes, rivals, show
+from experiments.pipeline import pictures, recipes, rivals, show
 from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import prepare
 from experiments.pipeline.pretrain import Pretraining
@@ -88,6 +88,7 @@ def test_every_coreset_chooses_other_images(method, chosen):
 def test_evaluate_sets_a_set_beside_its_rivals(chosen, monkeypatch):
     words = [str(chosen), "--recipes", "dsa,dc", "--networks", "mlp", "--augmentation", "both", "--num-students", "2"]
     words += ["--epochs", "1", "--whole-epochs", "1", "--whole-students", "1"]
+    monkeypatch.setattr(rivals, "full_epochs", lambda *of: 1)  # as many as the whole set is trained on
     evaluate(words)
     noted = json.loads((chosen / "evaluation.json").read_text())
     cases = [(row["network"], row["recipe"], row["augmented"]) for row in noted["rows"]]
@@ -258,6 +259,15 @@ def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
     np.testing.assert_allclose(made.decode().image, made.batch.image, atol=1e-5)
 
 
+def test_an_evaluation_goes_to_the_directory_that_is_named(chosen, monkeypatch):
+    monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
+    evaluate([str(chosen), "--rivals", "none", "--workdir", "here/there"])
+    assert [path.name for path in Path("here/there").glob("[!.]*")] == ["evaluation.json"]
+    Path("file").write_text("")
+    with pytest.raises(dc.InputError, match=r"file/x cannot be made .*: give another --workdir"):
+        evaluate([str(chosen), "--rivals", "none", "--workdir", "file/x"])
+
+
 def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
     digits = dc.data.load("digits")
     batch = digits.sample(jax.random.key(0), 1)
@@ -414,16 +424,16 @@ def test_a_metric_that_would_be_taken_for_something_else_is_refused_before_compi
 @pytest.fixture(name="whitened", scope="module")
 def _whitened(tmp_path_factory):
     """The directory of a run that moves whitened real images as little as can be, and the images of its picture."""
-    place, drawn, draw = tmp_path_factory.mktemp("runs") / "whitened", [], figures.image_grid
+    place, drawn, draw = tmp_path_factory.mktemp("runs") / "whitened", [], pictures.image_grid
     words = ["--zca", "--start", "real", "--ipc", "3", "--iterations", "1", "--image-rate", "1e-9"]
     words += ["--network", "mlp", "--eval-epochs", "300", "--num-students", "2", "--no-baseline"]
 
-    def image_grid(path, images, names):
+    def image_grid(path, images, names, stored):
         drawn.append(images)
-        draw(path, images, names)
+        draw(path, images, names, stored)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(figures, "image_grid", image_grid)
+        patched.setattr(pictures, "image_grid", image_grid)
         assert main([*words, "--workdir", str(place)]) == 0
     return place, drawn[-1]
 

@@ -16,6 +16,7 @@ from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.pipeline import grid
 from experiments.pipeline.job import prepare
 from experiments.settings.parse import parse
+from experiments.settings.saved import dump
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +212,7 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
         **{"distance": "convolution_absolute_error", "augment": "color_crop", "network_batch": 64},
         **{"network_rate": 0.01, "network_momentum": 0.9, "network_decay": 5e-4, "network_augment": "color_crop"},
         **{"network_mix": "none", "pool": 0, "pool_epochs": 2, "num_students": 5, "eval_epochs": 1000},
-        **{"eval_recipe": "idc", "eval_augment": "idc_digits", "eval_mix": "none", "eval_at": (), "baseline": False},
+        **{"eval_recipe": "idc", "eval_augment": "idc_digits", "eval_mix": "none", "eval_at": (0,), "baseline": False},
         **{"whole": False, "checkpoint_every": 10, "precision": "float32", "data_dir": "../shared/tfds"},
     }
     images = {"pixels": {"parameterization": "pixels"}, "cut": {"parameterization": "multi_formation", "factor": 2}}
@@ -237,6 +238,15 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
     places = {each.pop("workdir") for each in found}
     assert len(places) == 12
     assert found == [each | since | launched for each in expected]
+
+
+def test_a_comparison_that_was_begun_with_other_evaluations_on_the_way_goes_on(tmp_path):
+    words = ["--network", "mlp", "--workdir", str(tmp_path / "run")]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(dump(parse(words))))
+    grid.check_place(parse([*words, "--eval-at", "0"]))
+    with pytest.raises(dc.InputError, match="holds a run with other settings"):
+        grid.check_place(parse([*words, "--eval-at", "0", "--image-rate", "0.3"]))
 
 
 BAD = {

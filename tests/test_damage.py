@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import dcjax as dc
-from experiments.pipeline import figures, lock
+from experiments.pipeline import figures, lock, pictures
 from experiments.run import main
 
 ITERATIONS = 6
@@ -163,7 +163,7 @@ def named(cases):
 @pytest.mark.parametrize(("file", "damage", "told"), named(SURVIVED))
 def test_a_run_goes_on_from_what_is_whole(file, damage, told, run, whole_run, monkeypatch, capsys):
     monkeypatch.setattr(figures, "curves", lambda *args: None)  # pictures take half of the time
-    monkeypatch.setattr(figures, "image_grid", lambda *args: None)
+    monkeypatch.setattr(pictures, "image_grid", lambda *args: None)
     damage(run / file)
     code, out, error = resumed(capsys, run)
     assert code == 0, error

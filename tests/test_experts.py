@@ -32,7 +32,7 @@ RUN += ("--eval-epochs", "1", "--no-baseline", "--checkpoint-every", "1")
 def _made(tmp_path_factory):
     """A directory with experts below it."""
     place = tmp_path_factory.mktemp("made")
-    assert command.main([*FEW, "--place", str(place / PLACE), *MLP]) == 0
+    assert command.main([*FEW, "--workdir", str(place / PLACE), *MLP]) == 0
     jax.config.update("jax_compilation_cache_dir", None)
     return place
 
@@ -87,7 +87,7 @@ def test_training_that_was_stopped_anywhere_and_more_experts_give_the_same_bits(
     ended = 0
     while True:
         try:
-            assert command.main(["--place", "other", *FEW[2:], "--number", "1" if ended < 2 else "3", *MLP]) == 0
+            assert command.main(["--workdir", "other", *FEW[2:], "--number", "1" if ended < 2 else "3", *MLP]) == 0
             if ended:
                 break
         except Killed:
@@ -99,7 +99,7 @@ def test_training_that_was_stopped_anywhere_and_more_experts_give_the_same_bits(
 
 @pytest.mark.slow
 def test_five_kills_give_the_same_bits():
-    line = [sys.executable, "-m", "experiments.experts", "--place", "killed", *FEW, *MLP]
+    line = [sys.executable, "-m", "experiments.experts", "--workdir", "killed", *FEW, *MLP]
     for seconds in (4, 6, 7, 8, 9):
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
@@ -113,7 +113,7 @@ def test_five_kills_give_the_same_bits():
 
 
 def test_half_precision_takes_half_the_bytes_and_three_digits():
-    assert command.main([*FEW, "--place", "half", "--stored", "float16", *MLP]) == 0
+    assert command.main([*FEW, "--workdir", "half", "--stored", "float16", *MLP]) == 0
     for half, full in zip(jax.tree.leaves(weights("half")), jax.tree.leaves(weights()), strict=True):
         np.testing.assert_allclose(half, full, rtol=1e-3, atol=1e-6)
     params = weights()[0][0]
@@ -213,7 +213,7 @@ def test_a_run_resumes_bit_for_bit_and_decodes(method):
 REFUSED = {
     "none": (
         ["--experts", "nowhere", "--image-size", "9"],
-        "make them by `python -m experiments.experts --dataset digits --place nowhere -- --image-size 9 --network mlp`",
+        "make them by `python -m experiments.experts --dataset digits --workdir nowhere -- --image-size 9 --network mlp`",
     ),
     "another network": (["--network", "convnet"], "(--network was mlp, is convnet; "),
     "another preprocessing": (["--zca"], "--zca was False, is True"),
@@ -249,14 +249,14 @@ def test_what_does_not_fit_is_refused_in_one_sentence(case, capsys):
 
 def test_experts_that_do_not_fit_on_the_disk_or_were_made_otherwise_are_refused(capsys, monkeypatch):
     assert command.main([*FEW, "--rate", "0.1", *MLP]) == 2
-    assert "were made with --rate 0.05, not 0.1: give another --place" in capsys.readouterr().err
+    assert "were made with --rate 0.05, not 0.1: give another --workdir" in capsys.readouterr().err
     assert command.main([*FEW, *MLP[:2], "convnet"]) == 2
     assert "were made with --network mlp, not convnet" in capsys.readouterr().err
     assert command.main([*FEW, *MLP, "--seed", "5", "--iterations", "7"]) == 2
     assert "--seed says nothing about the data or the network of experts" in capsys.readouterr().err
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(schooling.shutil, "disk_usage", lambda place: usage._replace(free=1000))
-    assert command.main([*FEW, "--place", "new", *MLP]) == 2
+    assert command.main([*FEW, "--workdir", "new", *MLP]) == 2
     assert "are more than the 0.0 MiB that are free" in capsys.readouterr().err
     assert not Path("new").exists()
     assert command.main([*FEW, *MLP]) == 0  # they are there, and need no more room

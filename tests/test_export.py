@@ -66,8 +66,8 @@ def test_soft_labels_go_along(format, tmp_path, data):
         pytest.importorskip("torch")
     batch = data.sample(jax.random.key(0), 1)
     run = make_run(tmp_path / "run", data, batch._replace(label=0.9 * batch.label + 0.01))
-    export(run, "--format", format, "--out", tmp_path / f"x.{format}")
-    (condensed,) = foreign.read(tmp_path / f"x.{format}", data)
+    export(run, "--format", format, "--workdir", tmp_path / "exported")
+    (condensed,) = foreign.read(tmp_path / "exported" / f"images.{format}", data)
     chex.assert_trees_all_close(condensed.batch, foreign.read(run, data)[0].batch, atol=1e-5)
 
 
@@ -132,12 +132,12 @@ def test_a_student_in_pytorch_learns_from_the_exported_set_what_one_in_dcjax_lea
 
 
 def test_pictures_are_the_set_clipped_and_rounded(run, data, tmp_path):
-    export(run, "--format", "png", "--out", tmp_path / "pictures", "--no-evaluate")
-    (condensed,) = foreign.read(tmp_path / "pictures", data)
+    export(run, "--format", "png", "--workdir", tmp_path, "--no-evaluate")
+    (condensed,) = foreign.read(tmp_path / "images", data)
     pixels = np.load(run / "condensed.npz")["images"].reshape(10, 2, 8, 8, 1)
     np.testing.assert_allclose(condensed.pixels, np.round(pixels.clip(0, 1) * 255) / 255, atol=1e-6)
-    assert sorted(path.name for path in (tmp_path / "pictures" / "7").iterdir()) == ["0000.png", "0001.png"]
-    note = json.loads((tmp_path / "pictures" / "export.json").read_text())
+    assert sorted(path.name for path in (tmp_path / "images" / "7").iterdir()) == ["0000.png", "0001.png"]
+    note = json.loads((tmp_path / "images" / "export.json").read_text())
     assert note["clipped"] == round(float(((pixels < 0) | (pixels > 1)).mean()), 4) > 0.05
     np.testing.assert_allclose(note["mean"], data.mean, rtol=1e-6)
     assert (note["folders"]["7"], "accuracy" in note) == ("7", False)
@@ -183,8 +183,8 @@ def judged(path, data, seed, values, network=NETWORK, **about):
 
 def test_runs_of_several_seeds_become_one_file_as_published(tmp_path, data, torch):
     runs = [judged(tmp_path / str(seed), data, seed, [50.0 + seed, 75.0]) for seed in range(3)]
-    out = tmp_path / "res_DC_digits_MLP_1ipc.pt"
-    export(*runs, "--format", "pt", "--out", out)
+    out = tmp_path / "images.pt"
+    export(*runs, "--format", "pt", "--workdir", tmp_path)
     content = torch.load(out)
     assert content["accs_all_exps"] == {"MLP": pytest.approx([0.5, 0.75, 0.51, 0.75, 0.52, 0.75])}
     assert [tuple(x.shape) for x in content["data"][-1]] == [(10, 1, 8, 8), (10,)]  # as published programs take it
@@ -199,8 +199,8 @@ def test_a_comparison_of_seeds_becomes_one_file(tmp_path, data, torch):
     for seed in (0, 10, 2):
         judged(tmp_path / "compared" / f"dc-1-{seed}", data, seed, [50.0])
     (tmp_path / "compared" / "comparison.json").write_text("{}")
-    export(tmp_path / "compared", "--format", "pt", "--out", tmp_path / "x.pt")
-    assert [read.meta["seed"] for read in foreign.read(tmp_path / "x.pt", data)] == [0, 2, 10]
+    export(tmp_path / "compared", "--format", "pt", "--workdir", tmp_path)
+    assert [read.meta["seed"] for read in foreign.read(tmp_path / "images.pt", data)] == [0, 2, 10]
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_networks_are_named_as_published_if_they_are_the_published_ones(network,
 )
 def test_accuracies_that_a_reader_could_not_tell_apart_are_left_out(other, tmp_path, data, torch):
     runs = [judged(tmp_path / "a", data, 0, [50.0, 75.0]), judged(tmp_path / "b", data, 1, **other)]
-    export(*runs, "--format", "pt", "--out", tmp_path / "x.pt")
-    assert torch.load(tmp_path / "x.pt")["accs_all_exps"] == {}
+    export(*runs, "--format", "pt", "--workdir", tmp_path)
+    assert torch.load(tmp_path / "images.pt")["accs_all_exps"] == {}
 
 
 def without(path, name):
@@ -232,6 +232,11 @@ def without(path, name):
 
 def another(path):
     return judged(path / "other", dc.data.load("digits"), 0, [], method="dm")
+
+
+def taken(path, name):
+    (path / name).write_text("of somebody else")
+    return path
 
 
 def damaged(path):
@@ -247,17 +252,21 @@ BAD = {
     "unfinished": (lambda run: [without(run, "condensed.npz"), "--format", "npz"], "There is no file"),
     "damaged": (lambda run: [damaged(run), "--format", "npz"], "is damaged or no .npz file"),
     "taken": (
-        lambda run: [run, "--format", "npz", "--out", run / "config.json"],
-        "is there already: give another path",
+        lambda run: [taken(run, "images.npz"), "--format", "npz", "--workdir", run],
+        "is there already: give another",
     ),
-    "folder taken": (lambda run: [run, "--format", "png", "--out", run], "is there already: give another path"),
-    "no room": (lambda run: [run, "--format", "npz", "--out", "/proc/x/y.npz"], "/proc/x/y.npz cannot be written"),
+    "folder taken": (lambda run: [taken(run, "images"), "--format", "png"], "is there already: give another"),
+    "no room": (lambda run: [run, "--format", "npz", "--workdir", "/proc/x"], "/proc/x/images.npz cannot be written"),
+    "earlier name": (lambda run: [run, "--format", "npz", "--out", run / "x"], "There is no flag --out: the directory"),
     "no settings": (lambda run: [without(run, "config.json"), "--format", "png"], "give --no-evaluate"),
     "no run": (lambda run: ["--format", "npz"], "There is nothing to export: give a run directory"),
     "several": (lambda run: [run, run, "--format", "npz"], "--format npz writes one set, but there are 2: give one"),
-    "several without a place": (lambda run: [run, run, "--format", "pt"], "2 sets go into one file: give --out"),
+    "several without a place": (
+        lambda run: [run, run, "--format", "pt"],
+        "2 sets go into one file: give the folder for it by",
+    ),
     "other methods": (
-        lambda run: [run, another(run), "--format", "pt", "--out", run / "x.pt"],
+        lambda run: [run, another(run), "--format", "pt", "--workdir", run],
         "is of another method, data set or number of images per class than",
     ),
     "students": (

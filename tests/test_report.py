@@ -15,7 +15,7 @@ import pytest
 from helpers import small_data
 
 import dcjax as dc
-from experiments.report import charts, heat, markdown, page, records, tables
+from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ COMMAND = {"command": "python -m experiments.evaluate runs/dc"}
 
 
 def case(network, augmented, mean, **others):
-    accuracy = {"condensed": score(mean), "random": score(mean - 10), "whole": score(90.0)}
+    accuracy = {"condensed": score(mean), "random": score(mean - 10), "whole": score(90.0) | {"epochs": 300}}
     return {"network": network, "recipe": "own", "augmented": augmented, "accuracy": accuracy, **COMMAND, **others}
 
 
@@ -67,9 +67,13 @@ def find(*paths):
     return records.find([str(path) for path in paths])
 
 
+def page_of(run):
+    return page.html(records.Found([run]))
+
+
 def measured(tmp_path, **fields):
     """A run of which only result.json is there."""
-    ((run,), _) = find(write(tmp_path / "run", "result.json", result(**fields)))
+    (run,) = find(write(tmp_path / "run", "result.json", result(**fields))).runs
     return run
 
 
@@ -100,7 +104,7 @@ def test_the_difference_is_ours_less_the_papers_and_a_miss_is_marked(tmp_path, m
     assert (row.paper, row.difference) == ("91.7 ± 0.5", shown)
     assert row.failures == ({"difference"} if is_miss else set())
     assert (f"**{shown} (a miss)**" in markdown.results([run])) == is_miss
-    assert ("1 missed" in page.html([run], [])) == is_miss
+    assert ("1 missed" in page_of(run)) == is_miss
 
 
 def test_below_random_is_said_of_condensed_sets(tmp_path):
@@ -112,7 +116,8 @@ def test_below_random_is_said_of_condensed_sets(tmp_path):
 
 def test_columns_hold_what_is_known_and_empty_ones_are_left_out(tmp_path):
     paper = {"whole": {"mean": 99.6, "std": 0.1}, "random": {"mean": 64.9, "std": 3.5}}
-    whole = measured(tmp_path, method="whole", accuracy={"whole": score(99.4, students=3)}, paper=paper)
+    by_epochs = {"whole": score(99.4, students=3) | {"epochs": 1000}}
+    whole = measured(tmp_path, method="whole", accuracy=by_epochs, paper=paper)
     heading, _, line = markdown.results([whole]).splitlines()
     cells = dict(zip(heading.strip("| ").split(" | "), line.strip("| ").split(" | ")))
     assert cells == {
@@ -121,7 +126,7 @@ def test_columns_hold_what_is_known_and_empty_ones_are_left_out(tmp_path):
         "images per class": "all",
         "paper": "99.6 ± 0.1",
         "difference": "**−0.2 (a miss)**",  # noqa: RUF001
-        "whole": "99.4 ± 0.5",
+        "whole": "99.4 ± 0.5, 1000 epochs",
         "students": "3",
         "network": "ConvNet-128",
         "command": "`python -m experiments.run --method whole --ipc 1`",
@@ -137,7 +142,7 @@ def test_runs_are_ordered_by_dataset_method_and_size_and_a_folder_holds_many(tmp
     for method, dataset, ipc in cells:
         write(tmp_path / f"{method}-{dataset}-{ipc}", "result.json", result(method, dataset, ipc))
     write(tmp_path / "unfinished", "config.json", {})
-    runs, comparisons = find(tmp_path, tmp_path / "dm-zoo-1")
+    runs, comparisons, courses, searches = find(tmp_path, tmp_path / "dm-zoo-1")
     assert [(run.config["method"], run.config["dataset"], run.config["ipc"]) for run in runs] == [
         ("dc", "mnist", 2),
         ("dc", "mnist", 10),
@@ -145,7 +150,7 @@ def test_runs_are_ordered_by_dataset_method_and_size_and_a_folder_holds_many(tmp
         ("dc", "cifar10", 1),
         ("dm", "zoo", 1),
     ]
-    assert comparisons == []
+    assert comparisons == courses == searches == []
 
 
 def test_a_cell_of_markdown_is_neither_markup_nor_two_cells(tmp_path):
@@ -205,7 +210,7 @@ def test_what_comes_from_files_is_text(shown, tmp_path):
     assert set(NAMES) <= set(Page(shown).texts)
     bad = "<img src=x onerror=alert(1)>"
     run = measured(tmp_path, dataset=bad, hardware=bad, command=bad, method=bad)
-    found = Page(page.html([run], []))
+    found = Page(page_of(run))
     assert not found.every("img")
     assert bad in found.texts
 
@@ -233,7 +238,7 @@ def test_a_report_shows_what_is_there(complete, tmp_path):
             if name != left_out and left_out is not None:
                 (path / name).write_bytes((complete / name).read_bytes())
         write(path, "result.json", result())
-        text = page.html(*find(path))
+        text = page.html(find(path))
         found = Page(text)
         images = {"condensed.npz": 1, None: 0}.get(left_out, 3)  # the run's own picture stands in
         assert len(found.every("img")) == images
@@ -242,7 +247,7 @@ def test_a_report_shows_what_is_there(complete, tmp_path):
 
 
 def test_curves_are_where_the_numbers_are(complete):
-    ((run,), _) = find(complete)
+    (run,) = find(complete).runs
     loss, accuracy = charts.loss(run), charts.accuracy(run)
     heights = [y for _, y in loss.line]
     rate = (heights[1] - heights[0]) / (8 - 4)  # pixels a unit
@@ -271,7 +276,7 @@ def test_a_loss_that_falls_far_is_logarithmic_and_a_long_one_averaged(tmp_path):
 def test_heat_is_the_place_between_the_least_and_the_greatest():
     found = heat.networks(EVALUATION)
     scores = ["HLR", "IOR", "LRS"]  # no ARS was measured
-    assert found.columns == ["condensed", "random", "whole", "relative to whole", *scores]
+    assert found.columns == ["condensed", "random", "whole, 300 epochs", "relative to whole", *scores]
     (network, recipe, cells), (_, plain, _) = found.rows
     assert (network, recipe, plain) == ("ConvNet-16", "own", "own, no augmentation")
     assert [cell.text for cell in cells] == [
@@ -282,7 +287,7 @@ def test_heat_is_the_place_between_the_least_and_the_greatest():
 
 
 def test_sets_of_one_dataset_stand_beside_each_other(complete):
-    ((run,), _) = find(complete)
+    (run,) = find(complete).runs
     other = {"settings": {"width": 16}, "rows": [case("mlp", False, 60.0)]}
     dm = run._replace(path=Path("dm"), result=result("dm"), evaluation=other)
     ((data, found),) = heat.across([run, dm])
@@ -312,8 +317,8 @@ VERDICT = "At 1 image per class, real images are above DC: herding by 2.0, rando
 
 
 def test_a_comparison_is_methods_by_sizes_and_says_where_real_images_win(tmp_path):
-    runs, comparisons = find(write(tmp_path / "compare", "comparison.json", COMPARISON))
-    text = markdown.document(runs, comparisons)
+    (found,) = find(write(tmp_path / "compare", "comparison.json", COMPARISON)).comparisons
+    text = markdown.comparison(found)
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert table == [
         "| method | 1 per class | 10 per class |",
@@ -321,30 +326,191 @@ def test_a_comparison_is_methods_by_sizes_and_says_where_real_images_win(tmp_pat
         "| herding | 70.0 ± 1.0 | 80.0 ± 1.0 |",
         "| random | 68.5 ± 1.0 |  |",
         "| DC | 68.0 ± 1.0 | 90.0 ± 1.0 |",
-        "| whole | 99.0 ± 1.0 | 99.0 ± 1.0 |",
+        "| whole, 300 epochs | 99.0 ± 1.0 | 99.0 ± 1.0 |",
     ]
     assert [line for line in text.splitlines() if "above" in line] == [VERDICT]
-    found = page.html(runs, comparisons)
-    assert "Methods compared on CIFAR-10" in found
-    assert VERDICT in Page(found).texts
-    best = ["70.0", "90.0"]  # of each size, the whole left aside
-    assert re.findall(r'class="number own">([\d.]+)', found) == best
+    shown = page.html(records.Found(comparisons=[found]))
+    assert "Methods compared on CIFAR-10, ConvNet-128, 300 epochs" in shown
+    assert VERDICT in Page(shown).texts
+    best = ["90.0", "70.0"]  # of each size, the whole left aside; DC's row comes first
+    assert re.findall(r'class="number own">([\d.]+)', shown) == best
 
 
-def test_the_table_in_a_readme_is_replaced_and_nothing_else(tmp_path, capsys):
+def compared(path, rows, command="", evaluation=None, dataset="cifar10"):
+    content = {**COMPARISON, "rows": rows, "dataset": dataset, "evaluation": evaluation or COMPARISON["evaluation"]}
+    command = f"python -m experiments.compare --dataset {dataset} {command}".strip()
+    return write(path, "comparison.json", {**content, "command": command})
+
+
+def tabulated(text):
+    """The lines of each table, in cells."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [[line[2:-2].split(" | ") for line in block.splitlines()] for block in blocks]
+
+
+def test_comparisons_of_the_same_data_and_evaluation_are_one_table(tmp_path):
+    few, many = cell("random", 1, 60.0) | {"students": 1}, cell("random", 1, 66.0) | {"students": 30}
+    herding = cell("herding", 10, 37.0)
+    compared(tmp_path / "a", [few, herding, cell("dc", 1, 61.0), cell("whole", None, 85.0)])
+    filled_in = {**COMPARISON["evaluation"], "eval_recipe": "dc", "eval_mix": "none", "eval_views": "all"}
+    compared(tmp_path / "b", [many], "-- --num-students 30 --data-dir x", evaluation=filled_in)
+    compared(tmp_path / "c", [cell("dm", 1, 50.0)], "-- --width 32")
+    compared(tmp_path / "d", [cell("dm", 1, 40.0)], evaluation={**filled_in, "eval_epochs": 9})
+    found = find(tmp_path)
+    (_, figures, together), narrow, brief = documents.grouped(found.comparisons)
+    assert [each.path.name for each in together] == ["a", "b"]
+    assert (narrow[0].network, brief[0].evaluation) == ("ConvNet-32", "9 epochs")
+    assert [heading for heading, _ in merged.columns(merged.table(figures))] == [
+        *("1 per class", "paper", "random", "10 per class", "paper")
+    ]
+    text = documents.details(found)
+    assert tabulated(text)[0] == [
+        ["method", "1 per class", "paper", "random", "10 per class", "paper"],
+        ["---"] * 6,
+        ["DC", "61.0 ± 1.0 (below random)", "28.3 ± 0.5", "66.0 ± 1.0", "", ""],
+        ["herding", "", "", "", "37.0 ± 1.0", "31.6 ± 0.7"],
+        ["whole, 300 epochs", "85.0 ± 1.0", "84.8 ± 0.1", "", "85.0 ± 1.0", "84.8 ± 0.1"],
+    ]
+    assert all(f"- `{each.command}`" in text for each in found.comparisons)
+
+
+@pytest.mark.parametrize("passed", ["-- --iterations 5", "-- --width 32", "-- --image-size 16", "-- --norm batch"])
+def test_a_paper_s_figure_stands_beside_the_same_setting_alone(passed, tmp_path):
+    for command, has in (("", True), ("-- --num-students 3 --coreset-epochs 2 --seed 4", True), (passed, False)):
+        found = find(compared(tmp_path / str(len(command)), [cell("dc", 1, 28.0)], command))
+        assert ("28.3 ± 0.5" in documents.readme(found)) == has
+    brief = {**COMPARISON["evaluation"], "eval_epochs": 20}
+    rows = [cell("whole", None, 80.0), cell("dc", 1, 20.0)]
+    assert "paper |" not in documents.readme(find(compared(tmp_path / "brief", rows, evaluation=brief)))
+
+
+def test_a_readme_has_a_table_for_each_data_set_of_methods_and_no_commands(tmp_path):
+    write(tmp_path / "run", "result.json", result(complete=False, paper={"condensed": {"mean": 99.0}}))
+    compared(tmp_path / "a", [cell("dc", 1, 50.0), cell("settle momentum 1", 1, 70.0)])
+    found = find(tmp_path)
+    text = documents.readme(found, "results/README.md")
+    assert re.findall(r"^\*\*(.*)\*\*$", text, re.MULTILINE) == ["MNIST", "CIFAR-10"]
+    (mnist, cifar) = tabulated(text)
+    assert mnist[2][0:1] + mnist[2][3:] == ["DC", "91.9 ± 0.5 (a miss, not complete)", "99.0", "67.0 ± 0.5"]
+    assert [row[0] for row in cifar] == ["method", "---", "DC"]
+    assert "python -m" not in text
+    assert text.endswith("[results/README.md](results/README.md).\n")
+
+
+def test_runs_that_differ_in_their_seed_are_one_figure(tmp_path):
+    for seed, values in enumerate(([90.0, 92.0], [94.0, 96.0])):
+        accuracy = {"condensed": {**score(float(np.mean(values)), students=2), "values": values}}
+        content = result(accuracy=accuracy, paper={})
+        write(
+            tmp_path / "several" / str(seed),
+            "result.json",
+            {**content, "command": f"{content['command']} --seed {seed}"},
+        )
+    ((_, _, line),) = tabulated(documents.readme(find(tmp_path)))
+    assert line[-1] == "93.0 ± 2.2"
+
+
+def test_a_run_that_is_not_complete_says_so(tmp_path):
+    run = measured(tmp_path, complete=False, against_random={"sentence": "Condensed is above random by 1 point."})
+    assert "**DC (not complete)**" in markdown.results([run])
+    texts = Page(page_of(run)).texts
+    assert texts.count("not complete") == 2  # in the table and beside its figures
+    assert "Condensed is above random by 1 point." in texts
+    assert "not complete" not in page_of(measured(tmp_path / "whole", complete=True))
+
+
+def test_the_whole_set_stands_beside_the_paper_only_at_its_epochs(tmp_path):
+    paper = {"whole": {"mean": 99.6, "std": 0.0}}
+    for epochs, shown in ((1000, "99.6 ± 0.0"), (30, "")):
+        accuracy = {"whole": score(99.0) | {"epochs": epochs}}
+        row = tables.row(measured(tmp_path / str(epochs), method="whole", accuracy=accuracy, paper=paper))
+        assert (row.paper, row.whole) == (shown, f"99.0 ± 0.5, {epochs} epochs")
+
+
+def test_scores_against_a_whole_set_of_unknown_epochs_are_left_out():
+    rows = [case("mlp", True, 80.0, relative=0.9, hlr=0.1, ior=0.2, lrs=0.4)]
+    del rows[0]["accuracy"]["whole"]["epochs"]
+    found = heat.networks({"settings": {"whole_epochs": 20}, "rows": rows})
+    assert found.columns == ["condensed", "random", "whole, 20 epochs", "IOR"]
+    assert len(found.left_out) == 1
+    said = heat.networks({"settings": {}, "rows": [case("mlp", True, 80.0, left_out="Because.")]})
+    assert said.left_out == ["Because."]
+
+
+def test_the_sets_of_a_comparison_are_shown(tmp_path):
+    compared(tmp_path / "a", [cell("dc", 1, 50.0)])
+    (tmp_path / "a" / "dc-1-0").mkdir()
+    PIL.Image.fromarray(np.zeros((4, 6), np.uint8)).save(tmp_path / "a" / "dc-1-0" / "condensed.png")
+    (image,) = Page(page.html(find(tmp_path))).every("img")
+    assert image["alt"] == "The images of dc-1-0"
+
+
+CONTINUAL = {
+    "command": "python -m experiments.continual --data digits",
+    "data": ["digits"],
+    "rows": [
+        {
+            **{"method": "herding", "training": "onward", "orders": 2, "bytes": [0, 2560]},
+            "accuracy": [score(98.0), score(91.0)],
+            "forgetting": score(7.0),
+        }
+    ],
+    "hardware": "1 x cpu",
+    "seconds": 30.0,
+}
+SEARCH = {
+    "command": "python -m experiments.architectures x",
+    "dataset": "digits",
+    "asked_for": 2,
+    "complete": False,
+    "rows": [
+        {
+            "proxy": "dc",
+            "top": {"value": 0.5, "low": 0.1, "high": 0.8},
+            "chosen": "convnet:depth=1",
+            "chosen_accuracy": 97.0,
+        }
+        | {"seconds": 90.0, "images": 10},
+        {"proxy": "whole"},
+    ],
+}
+
+
+def test_continual_learning_and_searches_are_tables_with_their_commands(tmp_path):
+    write(tmp_path / "course", "continual.json", CONTINUAL)
+    write(tmp_path / "search", "architectures.json", SEARCH)
+    text = documents.details(find(tmp_path))
+    course, search = tabulated(text)
+    assert course[2] == ["herding", "onward", "98.0 ± 0.5", "91.0 ± 0.5", "7.0 ± 0.5", "2.56 kB"]
+    assert course[0][2:4] == ["step 1 of 2", "step 2 of 2"]
+    assert search[2] == ["dc", "0.50 (0.10 to 0.80)", "", "depth=1", "97.0", "1.5", "10"]
+    assert "2 networks on scikit-learn's digits (not complete); `python -m experiments.architectures x`." in text
+    assert "`python -m experiments.continual --data digits`, on 1 x cpu, 30 s." in text
+
+
+def test_a_data_set_of_one_s_own_goes_by_its_file():
+    assert (words.dataset("npz:some/where.npz"), words.dataset("mnist")) == ("where.npz", "MNIST")
+
+
+def test_the_tables_in_a_readme_are_replaced_and_nothing_else(tmp_path, capsys):
     run = write(tmp_path / "run", "result.json", result())
-    readme = tmp_path / "README.md"
+    readme, details = tmp_path / "README.md", tmp_path / "docs.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter {BEGIN}\n")
     for _ in range(2):
-        assert main([str(run), "--readme", str(readme)]) == 0
-        table = markdown.document(*find(run))
-        assert readme.read_text() == f"before\n{BEGIN}\n\n{table}\n{END}\nafter {BEGIN}\n"
-    assert table in capsys.readouterr().out
+        assert main([str(run), "--readme", str(readme), "--details", str(details)]) == 0
+        text = documents.readme(find(run), "docs.md")
+        assert readme.read_text() == f"before\n{BEGIN}\n\n{text}\n{END}\nafter {BEGIN}\n"
+        assert details.read_text() == documents.details(find(run))
+    assert documents.readme(find(run)) in capsys.readouterr().out
+    assert result()["command"] in details.read_text()
+    assert "1 x cpu" in details.read_text()
 
 
-def test_the_readme_shows_the_committed_results():
-    readme = ROOT / "README.md"
-    assert replaced(readme, markdown.document(*find(ROOT / "experiments" / "results"))) == readme.read_text()
+def test_the_readme_and_the_details_show_the_committed_results():
+    results, readme = ROOT / "experiments" / "results", ROOT / "README.md"
+    found = find(results)
+    assert replaced(readme, documents.readme(found, "experiments/results/README.md")) == readme.read_text()
+    assert documents.details(found) == (results / "README.md").read_text()
 
 
 def broken(name, content):
@@ -371,8 +537,11 @@ def readme(content):
 
 BAD = {
     "nothing": (lambda at: [], "There is nothing to report on: give run directories"),
-    "no folder": (lambda at: [str(at / "runs")], "runs holds no result.json and no comparison.json, nor does a folder"),
-    "empty folder": (lambda at: [str(at)], "holds no result.json and no comparison.json"),
+    "no folder": (
+        lambda at: [str(at / "runs")],
+        "runs holds no result.json, comparison.json, continual.json or architectures.json, nor does",
+    ),
+    "empty folder": (lambda at: [str(at)], "holds no result.json, comparison.json, continual.json or"),
     "no JSON": (raw("result.json", b'{"config'), "result.json is damaged or not what this version writes ("),
     "bytes": (raw("result.json", b"\xff\xfe"), "result.json is damaged"),
     "list": (broken("result.json", []), "result.json is damaged"),
@@ -382,6 +551,8 @@ BAD = {
     "not a number": (broken("result.json", result(accuracy={"condensed": score(float("nan"))})), "mean is nan"),
     "evaluation": (broken("evaluation.json", {"rows": [{}]}), "evaluation.json is damaged"),
     "comparison": (broken("comparison.json", {"rows": [{"method": 3}]}), "comparison.json is damaged"),
+    "course": (lambda at: [str(write(at / "c", "continual.json", {"rows": []}))], "continual.json is damaged"),
+    "search": (lambda at: [str(write(at / "s", "architectures.json", {"rows": 3}))], "architectures.json is damaged"),
     "set": (raw("condensed.npz", b"PK"), "condensed.npz is damaged or no .npz file"),
     "picture": (raw("condensed.png", b"GIF89a"), "condensed.png is damaged or no PNG"),
     "metrics": (raw("metrics.jsonl", b"\xff"), "metrics.jsonl is damaged"),

@@ -85,9 +85,9 @@ def test_a_file_that_the_user_named_is_not_overwritten(content, message, tmp_pat
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path):
-    with pytest.raises(dc.InputError, match="cannot be written: give another --out"):
+    with pytest.raises(dc.InputError, match="cannot be written: give another --workdir"):
         scores.opened(tmp_path / "none" / "evaluation.json", SETTINGS)
-    with pytest.raises(dc.InputError, match="cannot be written: give another --out"):
+    with pytest.raises(dc.InputError, match="cannot be written: give another --workdir"):
         scores.opened(tmp_path, SETTINGS)
 
 

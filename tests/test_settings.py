@@ -166,6 +166,16 @@ def test_papers_numbers_go_with_the_papers_settings():
     assert published(parse(["--method", "dc", "--dataset", "mnist", "--zca"])) == {}
 
 
+def test_help_says_whose_defaults_it_shows(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--method", "dsa", "--dataset", "mnist", "--ipc", "10", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Defaults follow method and data set: give yours beside --help. Here: --method dsa --dataset mnist --ipc 10."
+        in text
+    )
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_presets_and_gives_back_its_command(method):
     for dataset in ("mnist", "fashion_mnist", "svhn_cropped", "cifar10", "cifar100", "digits"):

@@ -10,13 +10,13 @@ import pytest
 
 import dcjax as dc
 from dcjax import backend
-from experiments import architectures, compare, evaluate, export, run
+from experiments import architectures, compare, evaluate, experts, export, run
 from experiments.pipeline import memory
 from experiments.pipeline.job import load_data, prepare
 from experiments.pipeline.machine import check_precision
 from experiments.settings.parse import default_workdir, parse
 
-COMMANDS = (run, evaluate, architectures, compare, export)
+COMMANDS = (run, evaluate, architectures, compare, export, experts)
 MAIN = {command.__name__.rpartition(".")[2]: command.main for command in COMMANDS}
 WRONG = [  # (command line, what is said)
     ("run --num-students 100000000000000000000", "--num-students must be at most 1000000, not 1"),
@@ -83,6 +83,10 @@ WRONG = [  # (command line, what is said)
     ("architectures x --depths 0", "--depths must be at least 1, not 0."),
     ("architectures x --hold-out 1", "--hold-out must be above 0 and below 1, not 1.0."),
     ("architectures x --proxies dc", "--proxies must be one of random, herding, k_center"),
+    ("evaluate x --out y.json", "There is no flag --out: the directory that a command writes to is named by --workdir"),
+    ("export x --format npz --out y", "There is no flag --out: the directory that a command writes to is named by"),
+    ("run --out runs/x", "There is no flag --out: the directory that a command writes to is named by --workdir"),
+    ("experts --place x", "There is no flag --place: the directory that a command writes to is named by --workdir"),
     ("evaluate x --seed one", "--seed must be a whole number, not 'one'."),
     ("export x --format tiff", "--format must be one of npz, png, pt, not 'tiff'."),
     ("compare --seeds 1,x", "--seeds must be a whole number, not 'x'."),

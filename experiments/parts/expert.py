@@ -94,5 +94,5 @@ def opened(directory: Path, made_on: dict[str, Any], passed: str) -> Experts:
 
 def made_by(directory: Path, made_on: dict[str, Any], passed: str) -> str:
     """Gives the command that makes experts; `passed` are the flags by which data and network differ from the usual ones."""
-    place = "" if str(directory) == default_place(made_on["dataset"]) else f" --place {directory}"
+    place = "" if str(directory) == default_place(made_on["dataset"]) else f" --workdir {directory}"
     return f"`python -m experiments.experts --dataset {made_on['dataset']}{place}{passed and ' -- ' + passed}`"

@@ -17,7 +17,7 @@ from experiments.pipeline.job import Job, Made
 from experiments.pipeline.pretrain import Pretraining
 from experiments.pipeline.processes import any_of
 from experiments.pipeline.rundir import RunDirectory
-from experiments.pipeline.score import evaluate_if_due
+from experiments.pipeline.score import due, evaluate_if_due
 from experiments.pipeline.stop import StopRequest
 from experiments.settings import saved
 
@@ -47,7 +47,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
             spent += seconds
             advance(f"loss {values['loss']:.4g}", spent)
             stopping, over = stop.requested, _is_over(settings, spent)  # read once: a run stops only where it was saved
-            if stopping or over or t % settings.checkpoint_every == 0 or t == total or t in settings.eval_at:
+            if stopping or over or t % settings.checkpoint_every == 0 or t == total or t in due(settings):
                 _check_finite(values["loss"], state.learned, t, checkpoints)
                 checkpoints.save(t, state, saved.dump(settings))
             if stopping:

@@ -16,6 +16,7 @@ from experiments.pipeline.save import save_condensed, save_result
 from experiments.pipeline.score import evaluate_all
 from experiments.pipeline.select import select
 from experiments.pipeline.stop import StopRequest
+from experiments.pipeline.verdict import verdict
 from experiments.settings.flags import invoked
 from experiments.settings.saved import dump
 from experiments.settings.settings import Settings
@@ -35,6 +36,9 @@ def execute(settings: Settings, stop: StopRequest) -> None:
             save_result(job, directory, made, accuracy, is_all)
         if processes.is_first():
             show.console.print(show.table(settings, accuracy))
+        told = verdict(accuracy, show.subject(settings))
+        if told:
+            show.say(told["sentence"])
         took = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in made.facts.items())
         show.say(f"{took}. All that the run leaves is in {directory.path}".lstrip(". "))
 

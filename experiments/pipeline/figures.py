@@ -1,6 +1,5 @@
-"""Draws the pictures of a run: the condensed images, and loss and accuracy over the iterations."""
+"""Draws plots of what was measured; `pictures` draws the images themselves."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,36 +10,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from dcjax.files import writing
-
-_MOST_PIXELS = 2**23  # of a grid, which takes some seconds to draw
-
-
-def image_grid(
-    path: Path, images: np.ndarray, class_names: tuple[str, ...], max_columns: int = 20, max_rows: int = 100
-) -> None:
-    """Draws pixel-space images [K, M, H, W, C], a row per class and a column per image; values outside [0, 1] are clipped.
-
-    At most `max_columns` images of a class are shown, and `max_rows` classes or fewer large ones, evenly spread.
-    """
-    fit = max(_MOST_PIXELS // images[0, :max_columns, ..., 0].size, 1)
-    shown = np.linspace(0, len(images) - 1, min(len(images), max_rows, fit)).round().astype(int)
-    images = np.clip(images[shown, :max_columns], 0, 1)
-    classes, columns, height, width, channels = images.shape
-    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], constant_values=1)
-    grid = padded.transpose(0, 2, 1, 3, 4).reshape(classes * (height + 2), columns * (width + 2), channels)
-    names = [class_names[k].replace("$", r"\$") for k in shown]  # matplotlib takes $ for mathematics
-    size = 0.55  # inches per image
-    figure, axes = plt.subplots(
-        figsize=(size * columns + 1.4, size * classes * height / width + 0.2), layout="constrained"
-    )
-    axes.imshow(grid[..., 0] if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_yticks([(k + 0.5) * (height + 2) for k in range(classes)], names)
-    axes.set_xticks([])
-    if classes < len(class_names):
-        axes.set_xlabel(f"{classes} of {len(class_names)} classes")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    _save(figure, path, max(150, math.ceil((width + 2) / size)))  # no pixel is left out
 
 
 def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str, dict]) -> None:
@@ -63,7 +32,9 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
         x, mean, deviation = zip(*scores)
         right.errorbar(x, mean, deviation, marker="o", capsize=3, label="condensed")
     if "random" in accuracy:
-        right.axhline(accuracy["random"]["mean"], color="grey", linestyle="--", label="random real images")
+        random, deviation = accuracy["random"]["mean"], accuracy["random"]["std"]
+        right.axhspan(random - deviation, random + deviation, color="grey", alpha=0.2, linewidth=0)
+        right.axhline(random, color="grey", linestyle="--", label="random real images ± deviation")
         right.legend()
     right.set(xlabel="iteration", ylabel="test accuracy (%)", xlim=(0, 1.05 * iterations))
     for axes in (left, right):

@@ -124,8 +124,13 @@ def _check(cells):
 def check_place(settings):
     """Refuses a run directory that holds a run with other settings."""
     noted = Path(settings.workdir, "config.json")
-    if noted.is_file() and dump(load(noted)) != dump(settings):
+    if noted.is_file() and _decides(load(noted)) != _decides(settings):
         raise InputError(f"{settings.workdir} holds a run with other settings: give another --workdir.")
+
+
+def _decides(settings):
+    """Gives the settings on which the figures of a run depend: those on the way are no figures of a table."""
+    return {name: value for name, value in dump(settings).items() if name != "eval_at"}
 
 
 class Outcome(NamedTuple):

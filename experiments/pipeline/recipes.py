@@ -49,6 +49,21 @@ def recipe(name: str, meta: dict[str, Any], dataset: str, epochs: int | None) ->
     return name, part.build(views)
 
 
+def full_epochs(name: str, meta: dict[str, Any], dataset: str) -> int | None:
+    """Gives the epochs that a recipe trains for as published: for a set's own, those of its method's paper or else those that it notes.
+
+    None for a recipe that is not of epochs.
+    """
+    noted = _noted(meta.get("recipe", {})) if name == "own" else None
+    if noted is None:
+        return _published(_paper(meta) if name == "own" else name, dataset, meta)[1].get("eval_epochs")
+    (schedule, settings, _), method = noted, meta.get("method")
+    if method in METHODS:
+        paper = paper_settings(method, dataset, meta.get("ipc") or _IPC, {})
+        settings = vars(paper.parts["eval_recipe"]) if paper.eval_recipe == schedule else settings
+    return settings.get("eval_epochs")
+
+
 def _paper(meta):
     """Names the recipe of the method that a set notes: as in `PAPERS`, or else as the method itself."""
     method = meta.get("method")

@@ -1,17 +1,19 @@
 """Writes the files that a run leaves: the set, its pictures and its result."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
 
 import dcjax as dc
 from dcjax.base import Learned
-from experiments.pipeline import figures
+from experiments.pipeline import figures, pictures, show
 from experiments.pipeline.job import Job, Made
 from experiments.pipeline.machine import environment
 from experiments.pipeline.processes import is_first
 from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.verdict import verdict
 from experiments.settings.parse import command
 from experiments.settings.saved import dump
 from experiments.settings.settings import published
@@ -27,9 +29,15 @@ def save_condensed(
     dc.save_condensed(directory.path / "condensed.npz", batch, learned, job.data, _meta(job, accuracy or {}))
     if accuracy is None:  # the images are the same later
         pixels = np.asarray(job.data.train.denormalise(np.asarray(batch.image)))
-        figures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names)
+        stored = pictures.what_is_stored(learned.syn, pixels, functools.partial(_to_pixels, job))
+        pictures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names, stored)
     if job.method.condenser:
         figures.curves(directory.path / "curves.png", directory.history(), job.settings.iterations, accuracy or {})
+
+
+def _to_pixels(job, images):
+    is_normalised = job.method.decoder["image_space"] == "normalised"
+    return np.asarray(job.data.train.denormalise(images)) if is_normalised else images
 
 
 def _meta(job, accuracy):
@@ -53,9 +61,11 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
     if made.learned is not None:
         save_condensed(job, directory, made.learned, accuracy)
     paper = published(job.settings)
+    told = verdict(accuracy, show.subject(job.settings))
     result = {
         "command": command(job.settings),
         "accuracy": accuracy,
+        **({"against_random": told} if told else {}),
         "complete": is_all,
         "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
         **made.facts,

@@ -14,22 +14,38 @@ from experiments.pipeline.job import Job
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import RandomDraws, accuracies, everything
+from experiments.settings.settings import Settings
 
+_LONG = 100  # iterations
 WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
 
 
 def evaluate_if_due(job: Job, directory: RunDirectory, learned: Learned, iteration: int, stop: StopRequest) -> None:
-    """Evaluates at the iterations of `eval_at`, once: a resumed run does not repeat what is logged."""
-    if iteration not in job.settings.eval_at:
+    """Evaluates at the iterations that are due, once: a resumed run does not repeat what is logged."""
+    students = due(job.settings).get(iteration)
+    if students is None:
         return
     if any(row["iteration"] == iteration and "deviation" in row for row in directory.history()):
         return
     key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
-    students = job.settings.num_students
     how = {"title": f"evaluating iteration {iteration}", "recipe": job.method.recipe, "hyper": learned.hyper}
     values = accuracies(key, job.method.net, job.decoded(learned.syn), job.data, students, check=stop.check, **how)
     score = show.summary(values)
     directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
+
+
+def due(settings: Settings) -> dict[int, int]:
+    """Gives the iterations after which the set is evaluated on the way, with the number of students.
+
+    Unless `eval_at` names some, they are a quarter and a half of the way of a run that is long and has many students in the end, a tenth
+    of which cost little.
+    """
+    if settings.eval_at:
+        return {t: settings.num_students for t in settings.eval_at if t}
+    students = settings.num_students // 10
+    if settings.minutes or settings.iterations < _LONG or not students:
+        return {}
+    return {settings.iterations // part: students for part in (4, 2)}
 
 
 def evaluate_all(
@@ -44,7 +60,7 @@ def evaluate_all(
     accuracy, stages = {}, _stages(job, learned)
     for stage in stages:
         evaluation = functools.partial(_evaluation, job, learned, stage, stop)
-        accuracy = {**accuracy, stage.name: store.measure(stage.name, evaluation)}
+        accuracy = {**accuracy, stage.name: store.measure(stage.name, evaluation) | stage.facts}
         yield accuracy, len(accuracy) == len(stages)
 
 
@@ -55,6 +71,7 @@ class Stage(NamedTuple):
     key: dc.Key
     sets: Callable[[], dc.Batch | RandomDraws]
     students: int
+    facts: dict[str, int] = {}  # that stand beside the accuracy
 
 
 def _evaluation(job, learned, stage, stop, finished, note):
@@ -82,15 +99,20 @@ def _depends_on(job):
 
 
 def _stages(job, learned):
-    settings, data = job.settings, job.data
+    settings = job.settings
     key = jax.random.fold_in(job.keys.evaluate, 0)
     condensed_key, draw_key, random_key, whole_key = jax.random.split(key, 4)
     students = settings.num_students
     if settings.about.takes_all:
-        return [Stage("whole", whole_key, lambda: everything(data), students)]
+        return [_whole(whole_key, job, students)]
     stages = [Stage("condensed", condensed_key, lambda: job.decoded(learned.syn), students)]
     if settings.baseline:
         stages.append(Stage("random", random_key, lambda: RandomDraws(draw_key, settings.ipc), students))
     if settings.whole:
-        stages.append(Stage("whole", whole_key, lambda: everything(data), WHOLE_STUDENTS))
+        stages.append(_whole(whole_key, job, WHOLE_STUDENTS))
     return stages
+
+
+def _whole(key, job, students):
+    """Gives the stage of the whole training set, whose accuracy says nothing without the epochs that it took."""
+    return Stage("whole", key, lambda: everything(job.data), students, {"epochs": job.settings.eval_epochs})

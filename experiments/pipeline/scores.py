@@ -67,12 +67,12 @@ def opened(path: Path, settings: dict) -> ScoreStore:
     if not path.exists() and os.access(path.parent, os.W_OK):
         return ScoreStore(path, settings)
     if not path.is_file():
-        raise InputError(f"{path} cannot be written: give another --out.")
+        raise InputError(f"{path} cannot be written: give another --workdir.")
     content = _read(path)
     if content is None or "rows" not in content:
-        raise InputError(f"{path} is damaged or no evaluation of ours: remove it, or give another --out.")
+        raise InputError(f"{path} is damaged or no evaluation of ours: remove it, or give another --workdir.")
     if content["settings"] != settings:
-        raise InputError(f"{path} holds an evaluation under other settings: remove it, or give another --out.")
+        raise InputError(f"{path} holds an evaluation under other settings: remove it, or give another --workdir.")
     return ScoreStore(path, settings, content)
 
 

@@ -87,19 +87,39 @@ def table(settings: Settings, accuracy: dict[str, dict]) -> Table:
     for name in ("training set", "accuracy", "students", "paper", "difference"):
         out.add_column(name, justify="left" if name == "training set" else "right")
     verb = "condensed" if settings.about.condenses else "chosen"
-    labels = {
-        "condensed": f"{verb} ({settings.method})",
-        "random": "random real images",
-        "whole": "whole training set",
-    }
+    labels = {"condensed": f"{verb} ({settings.method})", "random": "random real images"}
     for name, score in accuracy.items():
+        label = whole("whole training set", score) if name == "whole" else labels[name]
         reference = _reference(score, *paper[name]) if name in paper else ("", "")
-        out.add_row(labels[name], f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]), *reference)
+        out.add_row(label, f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]), *reference)
     return out
+
+
+def whole(name: str, score: dict) -> str:
+    """Names the whole training set as an upper bound, with the epochs that its students were trained for."""
+    return f"{name}, {score['epochs']} epochs" if "epochs" in score else name
+
+
+def subject(settings: Settings) -> str:
+    """Names the set of a run at the beginning of a sentence."""
+    return "Condensed" if settings.about.condenses else f"Chosen ({settings.about.title})"
 
 
 def _reference(score, mean, deviation):
     return f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}"), f"{score['mean'] - mean:+.1f}"
+
+
+def in_words(rival: str, scores: list[dict]) -> str:
+    """Names the column of a rival; that of the whole set says the epochs that its students were trained for."""
+    if rival != "whole":
+        return rival.replace("_", " ")
+    epochs = [str(number) for number in dict.fromkeys(score.get("epochs") for score in scores) if number]
+    return f"whole, {' or '.join(epochs)} epochs" if epochs else "whole"
+
+
+def left_out(rows: list[dict]) -> list[str]:
+    """Lists the sentences on what is left out of some rows, each once."""
+    return list(dict.fromkeys(row["left_out"] for row in rows if row.get("left_out")))
 
 
 def rivals_table(name: str, rows: list[dict]) -> Table:
@@ -112,7 +132,8 @@ def rivals_table(name: str, rows: list[dict]) -> Table:
     for column in ("network", "recipe"):
         out.add_column(column)
     for column in (*rivals, *scores):
-        out.add_column(column.replace("_", " "), justify="right")
+        found = [row["accuracy"][column] for row in rows if column in row["accuracy"]]
+        out.add_column(in_words(column, found), justify="right")
     for row in rows:
         accuracies = [row["accuracy"].get(rival) for rival in rivals]
         texts = [f"{score['mean']:.1f} ± {score['std']:.1f}" if score else "" for score in accuracies]

@@ -13,13 +13,14 @@ from dcjax.experts import NOTE, Experts, check_segments
 from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.methods.unrolled import RTP
 from experiments.parts import RECIPES
+from experiments.parts.values import flag
 from experiments.pipeline import grid
 from experiments.pipeline.build import unusual
 from experiments.pipeline.execute import make
 from experiments.pipeline.job import check_images, load_data, prepare
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Stream
-from experiments.settings.flags import words_of
+from experiments.settings.flags import flags_in, words_of
 from experiments.settings.parse import parse
 from experiments.settings.settings import Settings
 
@@ -156,6 +157,8 @@ class StepMemories:
             own["grows"] = self.place / step._replace(number=step.number - 1).directory
         if step.method in MATCHING_EXPERTS:
             own["experts"] = self.place / f"experts-{step.order}-{step.number + 1}"
+        if flag("eval_at") in self._flags(step) - {*flags_in(self.passed)}:
+            own["eval_at"] = 0  # a memory is not tested alone
         return [*words_of(own), *grid.without(self.passed, somewhere - self._flags(step))]
 
     def _flags(self, step):
@@ -163,7 +166,7 @@ class StepMemories:
 
     def _make_experts(self, settings):
         """Trains experts on the step's classes, or goes on training them, as far as they are not there."""
-        own = {"dataset": settings.dataset, "place": settings.experts, "seed": settings.seed, **self.experts}
+        own = {"dataset": settings.dataset, "workdir": settings.experts, "seed": settings.seed, **self.experts}
         own |= {} if settings.data_dir is None else {"data_dir": settings.data_dir}
         self.train_experts([*words_of(own), "--", *words_of(unusual(settings))])
 

@@ -1,10 +1,11 @@
 """Tabulates what was measured, and shows it on one page.
 
-python -m experiments.report experiments/results --readme README.md
+python -m experiments.report experiments/results --readme README.md --details experiments/results/README.md
 python -m experiments.report runs runs/compare-digits --html report.html
 """
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from experiments.methods import table
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.rundir import write_text
 from experiments.pipeline.show import say
-from experiments.report import markdown, page, records
+from experiments.report import documents, page, records
 from experiments.settings.flags import read
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -25,14 +26,16 @@ METHODS_BEGIN, METHODS_END = "<!-- methods -->", "<!-- /methods -->"
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Prints the results of runs and comparisons as Markdown; writes them to a page or a README where asked to."""
+    """Prints the results of commands as Markdown; writes them to a page, a README or a file of details where asked to."""
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Run directories, comparison directories, and folders of either."""
+    """Directories of runs, comparisons, continual learning and architecture searches, and folders of these."""
     html: str | None = None
     """File for one self-contained page, with images, curves and settings."""
     readme: str | None = None
-    """Markdown file whose text between <!-- results --> and <!-- /results --> is replaced by the tables; likewise methods."""
+    """Markdown file whose text between <!-- results --> and <!-- /results --> is replaced by a table for each data set; likewise methods."""
+    details: str | None = None
+    """Markdown file for all tables, with the command and the machine behind every figure; a README links to it."""
 
     def __post_init__(self):
         if not self.runs:
@@ -46,17 +49,23 @@ def main(argv: list[str]) -> int:
 def report(argv: list[str]) -> None:
     """Prints and writes the tables, once everything has been read and checked."""
     wanted = read(Report, argv)
-    runs, comparisons = records.find(wanted.runs)
-    document = markdown.document(runs, comparisons)
+    found = records.find(wanted.runs)
     texts = {}
     if wanted.readme:
-        texts[wanted.readme] = replaced(Path(wanted.readme), document)
+        texts[wanted.readme] = replaced(Path(wanted.readme), documents.readme(found, _address(wanted)))
+    if wanted.details:
+        texts[wanted.details] = documents.details(found)
     if wanted.html:
-        texts[wanted.html] = page.html(runs, comparisons)
-    print(document, end="")
+        texts[wanted.html] = page.html(found)
+    print(documents.readme(found), end="")
     for path, text in texts.items():
         _write(Path(path), text)
         say(f"Written to {path}")
+
+
+def _address(wanted):
+    """Gives the address of the details as the README links to them."""
+    return wanted.details and os.path.relpath(wanted.details, Path(wanted.readme).parent)
 
 
 def replaced(path: Path, document: str) -> str:

@@ -4,7 +4,7 @@ import itertools
 from typing import NamedTuple
 
 from experiments.report import words
-from experiments.report.checks import SCORES
+from experiments.report.checks import BOUNDED, SCORES
 from experiments.report.records import Run
 
 
@@ -20,16 +20,17 @@ class Heat(NamedTuple):
 
     columns: list[str]
     rows: list[tuple[str, str, list[Cell]]]
+    left_out: list[str] = []  # sentences on the scores that are not there
 
 
 def networks(evaluation: dict) -> Heat:
     """Maps one set on every network and under every recipe, beside its rivals, with DD-Ranking's scores."""
-    rows = evaluation["rows"]
+    rows = [_bounded(row) for row in evaluation["rows"]]
     rivals = list(dict.fromkeys(name for row in rows for name in row["accuracy"]))
     scores = [name for name in SCORES if any(row.get(name) is not None for row in rows)]
     warmth = _warmth([score["mean"] for row in rows for score in row["accuracy"].values()])
     relative = _warmth([row["relative"] for row in rows if row.get("relative") is not None])
-    columns = [name.replace("_", ", ", 1).replace("_", " ") for name in rivals]
+    columns = [_named(name, evaluation) for name in rivals]
     columns += ["relative to whole" if name == "relative" else name.upper() for name in scores]
     lines = [
         (
@@ -39,7 +40,26 @@ def networks(evaluation: dict) -> Heat:
         )
         for row in rows
     ]
-    return Heat(columns, lines)
+    return Heat(columns, lines, list(dict.fromkeys(row["left_out"] for row in rows if row.get("left_out"))))
+
+
+def _named(rival, evaluation):
+    """Names a rival; the whole training set with the epochs that its students were trained for."""
+    if rival != "whole":
+        return rival.replace("_", ", ", 1).replace("_", " ")
+    noted = [row["accuracy"]["whole"].get("epochs") for row in evaluation["rows"] if "whole" in row["accuracy"]]
+    epochs = [str(number or evaluation["settings"].get("whole_epochs", "")) for number in noted]
+    return f"whole, {' or '.join(dict.fromkeys(epochs))} epochs" if all(epochs) else "whole"
+
+
+def _bounded(row):
+    """Leaves out the scores against the whole set that an earlier version noted, however briefly it had trained on it."""
+    if "epochs" in row["accuracy"].get("whole", {"epochs": 0}) or not row.keys() & set(BOUNDED):
+        return row
+    reason = (
+        "HLR, LRS and the share of the whole set are left out: an earlier version noted them for any number of epochs."
+    )
+    return {name: value for name, value in row.items() if name not in BOUNDED} | {"left_out": reason}
 
 
 def across(runs: list[Run]) -> list[tuple[str, Heat]]:

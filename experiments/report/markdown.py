@@ -4,12 +4,6 @@ from experiments.report import tables, words
 from experiments.report.records import Comparison, Run
 
 
-def document(runs: list[Run], comparisons: list[Comparison]) -> str:
-    """Writes all tables, results first."""
-    parts = [results(runs)] if runs else []
-    return "\n".join(parts + [comparison(each) for each in comparisons])
-
-
 def results(runs: list[Run]) -> str:
     """Writes a line for every run; columns that would be empty are left out."""
     rows = [tables.row(run) for run in runs]
@@ -29,7 +23,8 @@ def comparison(found: Comparison) -> str:
     """Writes a line for every method and a column for every size, and says where real images are above condensed ones."""
     heading = ["method", *(f"{ipc} per class" for ipc in tables.sizes(found))]
     lines = [
-        [escape(words.method(method)), *map(words.accuracy, cells)] for method, cells in tables.compared(found).items()
+        [escape(tables.named(found, method)), *map(words.accuracy, cells)]
+        for method, cells in tables.compared(found).items()
     ]
     title = f"Methods compared on {escape(tables.compared_dataset(found))}: {code(found.command)}"
     text = f"{title}\n{escape(tables.about(found))}\n\n{table(heading, lines)}"

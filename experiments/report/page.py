@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jinja2
 
 from experiments.methods import CORESETS
-from experiments.report import charts, heat, pictures, tables, words
-from experiments.report.records import Comparison, Run
+from experiments.report import charts, documents, heat, merged, pictures, tables, words
+from experiments.report.cells import Figure, Setting
+from experiments.report.records import Comparison, Found, Run
 
 _CLASSES_SHOWN = 20  # the others are folded away
 _PAGE = jinja2.Environment(
@@ -27,8 +28,9 @@ class Fact(NamedTuple):
     is_failure: bool
 
 
-def html(runs: list[Run], comparisons: list[Comparison]) -> str:
-    """Writes the page; everything that comes from files is escaped."""
+def html(found: Found) -> str:
+    """Writes the page of runs and comparisons; everything that comes from files is escaped."""
+    runs = found.runs
     gaps = [gap for gap in map(tables.difference, runs) if gap is not None]
     sections = [section(run) for run in runs]
     rows = [tables.row(run) for run in runs]
@@ -40,7 +42,7 @@ def html(runs: list[Run], comparisons: list[Comparison]) -> str:
         sections=sections,
         missed=sum(gap < 0 for gap in gaps),
         reached=sum(gap >= 0 for gap in gaps),
-        comparisons=[compared(each) for each in comparisons],
+        comparisons=[compared(*each) for each in documents.grouped(found.comparisons)],
         across=heat.across(runs),
         charts=charts,
         classes_shown=_CLASSES_SHOWN,
@@ -55,6 +57,7 @@ def section(run: Run) -> dict:
     images = pictures.by_class(run.condensed, kind) if run.condensed else []
     fallback = run.picture and not images
     of_each = run.condensed.batch.image.shape[1] if images else 0
+    heats = heat.networks(run.evaluation) if run.evaluation and run.evaluation["rows"] else None
     environment = {"hardware": result.get("hardware"), "Python": result.get("python"), **result.get("versions", {})}
     return {
         "name": run.path.resolve().name,
@@ -65,7 +68,8 @@ def section(run: Run) -> dict:
         "note": f"The first {pictures.SHOWN} of {of_each} images of every class." if of_each > pictures.SHOWN else "",
         "grid": pictures.whole(run.picture, f"The {kind} images, a row for every class") if fallback else None,
         "charts": list(filter(None, (charts.loss(run), charts.accuracy(run)))),
-        "heat": heat.networks(run.evaluation) if run.evaluation and run.evaluation["rows"] else None,
+        "heat": heats,
+        "left_out": heats.left_out if heats else [],
         "tested": list(dict.fromkeys(row["command"] for row in run.evaluation["rows"])) if run.evaluation else [],
         "command": result["command"],
         "settings": {name: _plain(value) for name, value in config.items()},
@@ -87,35 +91,48 @@ def facts(run: Run) -> list[Fact]:
     found = [Fact(name, getattr(row, name), row.notes.get(name, ""), name in row.failures) for name in names]
     stored = run.condensed.meta.get("bytes", {}).get("compact") if run.condensed else None
     memory = run.result.get("peak_memory_gib")
+    verdict = run.result.get("against_random", {}).get("sentence", "")
     others = {
+        "beyond noise": verdict,
+        "state": "" if run.is_complete else "not complete",
         "seed": str(run.config.get("seed", "")),
         "stored": words.size(stored) if stored else "",
         "time": tables.time(run),
         "peak memory": f"{memory:.2f} GiB" if memory else "",
     }
-    found += [Fact(name, text, "", False) for name, text in others.items()]
+    found += [Fact(name, text, "", name == "state") for name, text in others.items()]
     return [fact for fact in found if fact.text]
 
 
-def compared(comparison: Comparison) -> dict:
-    """Collects what the template shows of one comparison; the best set of every size is marked."""
-    columns = tables.sizes(comparison)
-    lines = tables.compared(comparison)
-    best = {ipc: max(row["mean"] for row in comparison.rows if row["ipc"] == ipc) for ipc in columns}
+def compared(setting: Setting, figures: list[Figure], comparisons: list[Comparison]) -> dict:
+    """Collects what the template shows of comparisons in one setting; the best set of every size is marked."""
+    table = merged.table(figures)
+    columns, highest = merged.columns(table, ""), merged.best(table)
+    is_best = [{i for i, line in enumerate(table.lines) if line.means[k] == highest[k]} for k in range(len(highest))]
+    marked = {heading: best for heading, best in zip([f"{ipc} per class" for ipc in table.sizes], is_best)}
     return {
-        "title": f"Methods compared on {tables.compared_dataset(comparison)}",
-        "columns": [f"{words.count(ipc, 'image')} per class" for ipc in columns] or [""],
+        "title": ", ".join(
+            [f"Methods compared on {words.dataset(setting.dataset)}", setting.network, setting.evaluation]
+        ),
+        "columns": [
+            heading.replace(" per", " image per" if heading == "1 per class" else " images per")
+            for heading, _ in columns
+        ],
         "rows": [
             (
-                words.method(method),
-                {"whole": "all real images"}.get(method, "real images" if method in CORESETS else "condensed"),
-                [(words.accuracy(row), bool(row) and row["mean"] == best.get(row["ipc"])) for row in cells],
+                line.label,
+                {"whole": "all real images"}.get(
+                    line.method, "real images" if line.method in CORESETS else "condensed"
+                ),
+                [(texts[i], i in marked.get(heading, ())) for heading, texts in columns],
             )
-            for method, cells in lines.items()
+            for i, line in enumerate(table.lines)
         ],
-        "about": tables.about(comparison),
-        "overtaken": tables.overtaken(comparison),
-        "command": comparison.command,
+        "overtaken": [sentence for each in comparisons for sentence in tables.overtaken(each)],
+        "sources": [(each.command, tables.about(each)) for each in comparisons],
+        "pictures": [
+            pictures.whole(png, f"The images of {name}", name) for each in comparisons for name, png in each.pictures()
+        ],
     }
 
 

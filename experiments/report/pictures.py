@@ -14,6 +14,7 @@ SHOWN = 10  # images of a class
 _COLUMNS = 5
 _SIDE = 64  # pixels on the screen, about; an image alone has more
 _SIDE_ALONE = 96
+_MOST = 512  # pixels of an image that are shown along each side
 
 
 class Picture(NamedTuple):
@@ -30,10 +31,12 @@ def by_class(condensed: dc.Condensed, kind: str) -> list[Picture]:
     """Draws a picture for every class, with its first images side by side.
 
     Args:
-        condensed: the set; pixels outside [0, 1] are clipped.
+        condensed: the set; pixels outside [0, 1] are clipped, and of large images some rows and columns left out.
         kind: what the images are, `condensed` or `chosen`.
     """
     images = condensed.pixels[:, :SHOWN]
+    smaller = -(-max(images.shape[2:4]) // _MOST)
+    images = images[:, :, ::smaller, ::smaller]
     count = images.shape[1]
     scale = max(1, round((_SIDE_ALONE if count == 1 else _SIDE) / images.shape[2]))
     pictures = []
@@ -45,10 +48,10 @@ def by_class(condensed: dc.Condensed, kind: str) -> list[Picture]:
     return pictures
 
 
-def whole(png: bytes, alt: str) -> Picture:
+def whole(png: bytes, alt: str, label: str = "") -> Picture:
     """Gives a picture that a run left, as it is."""
     width, height = PIL.Image.open(io.BytesIO(png)).size
-    return Picture(uri(png), width, height, alt, "")
+    return Picture(uri(png), width, height, alt, label)
 
 
 def uri(png: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Reads what runs and comparisons left behind; only `result.json` or `comparison.json` must be there."""
+"""Reads what commands left behind; only the file that a command writes at its end, one of `RECORDS`, must be there."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -12,7 +12,9 @@ from dcjax import InputError
 from experiments.methods import METHODS
 from experiments.pipeline.rundir import RunDirectory
 from experiments.report import checks
+from experiments.settings.settings import whole_epochs
 
+RECORDS = ("result.json", "comparison.json", "continual.json", "architectures.json")
 DATASETS = ("mnist", "fashion_mnist", "svhn_cropped", "cifar10", "cifar100", "digits")  # in the order of a report
 
 
@@ -35,8 +37,22 @@ class Run(NamedTuple):
         return self.result["accuracy"]
 
     @property
+    def whole_epochs(self) -> int | None:
+        """Gives the epochs that students were trained for on the whole training set; None where they are not known."""
+        return self.accuracy.get("whole", {}).get("epochs", self.config.get("eval_epochs"))
+
+    @property
     def paper(self) -> dict[str, dict]:
-        return self.result.get("paper", {})
+        """Gives the paper's figures; that of the whole training set is for as many epochs as the paper trains for."""
+        found = self.result.get("paper", {})
+        if "whole" in found and self.whole_epochs != whole_epochs(self.config["dataset"]):
+            return {name: found[name] for name in found if name != "whole"}
+        return found
+
+    @property
+    def is_complete(self) -> bool:
+        """Tells whether all that was to be evaluated was."""
+        return self.result.get("complete", True)
 
 
 class Comparison(NamedTuple):
@@ -53,36 +69,63 @@ class Comparison(NamedTuple):
     def command(self) -> str:
         return self.result["command"]
 
+    def pictures(self) -> list[tuple[str, bytes]]:
+        """Gives the pictures of the sets whose runs are in its directory, with their names."""
+        places = sorted(path.parent for path in self.path.glob("*/condensed.png"))
+        return [(place.name, _picture(place / "condensed.png")) for place in places]
 
-def find(paths: Iterable[str]) -> tuple[list[Run], list[Comparison]]:
-    """Reads each directory in the paths once: gives runs by dataset, method and images per class, comparisons as given.
+
+class Found(NamedTuple):
+    """What was measured: runs by dataset, method and images per class, the others as they were found."""
+
+    runs: list[Run] = []
+    comparisons: list[Comparison] = []
+    continual: list[tuple[Path, dict]] = []  # `continual.json` of a directory
+    searches: list[tuple[Path, dict]] = []  # `architectures.json`
+
+
+def find(paths: Iterable[str]) -> Found:
+    """Reads each directory in the paths once.
 
     Args:
-        paths: run directories, comparison directories, and folders of either.
+        paths: directories that a run, a comparison, a course of continual learning or an architecture search wrote to, and folders of
+            these, also folders of such folders.
 
     Raises:
         InputError: a path holds neither, or a file in it is damaged.
     """
     places = dict.fromkeys(place for path in paths for place in _places(Path(path).expanduser()))
-    comparisons = [_comparison(place) for place in places if (place / "comparison.json").is_file()]
-    runs = [_run(place) for place in places if not (place / "comparison.json").is_file()]
-    return sorted(runs, key=_order), comparisons
+    of_kind = {name: [place for place in places if _record(place) == name] for name in RECORDS}
+    runs = sorted(map(_run, of_kind["result.json"]), key=_order)
+    comparisons = [*map(_comparison, of_kind["comparison.json"])]
+    learned = [(place, _read(place / "continual.json", checks.continual)) for place in of_kind["continual.json"]]
+    searched = [(place, _read(place / "architectures.json", checks.search)) for place in of_kind["architectures.json"]]
+    return Found(runs, comparisons, learned, searched)
 
 
 def _places(path):
-    if _holds_record(path):
-        return [path]
-    found = sorted(filter(_holds_record, path.iterdir())) if path.is_dir() else []
+    found = [*_below(path, 2)]
     if not found:
         raise InputError(
-            f"{path} holds no result.json and no comparison.json, nor does a folder in it: give finished runs or comparisons, "
+            f"{path} holds no {', '.join(RECORDS[:-1])} or {RECORDS[-1]}, nor does a folder in it: give finished runs or comparisons, "
             "or the folder they are in."
         )
     return found
 
 
-def _holds_record(path):
-    return any((path / name).is_file() for name in ("result.json", "comparison.json"))
+def _below(path, depth):
+    """Yields the directories with a record, so many folders down; what is below one is its own."""
+    if _record(path):
+        yield path
+    elif depth and path.is_dir():
+        for place in sorted(path.iterdir()):
+            yield from _below(place, depth - 1)
+
+
+def _record(path):
+    """Names the record in a directory; the first that is there, None without any."""
+    order = ("comparison.json", *RECORDS)
+    return next((name for name in order if (path / name).is_file()), None)
 
 
 def _order(run):

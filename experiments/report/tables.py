@@ -43,6 +43,7 @@ def difference(run: Run) -> float | None:
 
 def row(run: Run) -> Row:
     config, ours, paper, failures = run.config, run.accuracy, run.paper, failed(run)
+    epochs = f", {run.whole_epochs} epochs" if run.whole_epochs and "whole" in ours else ""
     notes = {name: f"paper {words.accuracy(paper[name])}" for name in ours if name in paper and name != own(run)}
     gap = difference(run)
     return Row(
@@ -53,7 +54,7 @@ def row(run: Run) -> Row:
         paper=words.accuracy(paper.get(own(run))),
         difference="" if gap is None else words.signed(gap),
         random=words.accuracy(ours.get("random")),
-        whole=words.accuracy(ours.get("whole")),
+        whole=words.accuracy(ours.get("whole")) + epochs,
         students=str(ours[own(run)].get("students", "")),
         network=words.condensing_network(config),
         command=run.result["command"],
@@ -64,13 +65,13 @@ def row(run: Run) -> Row:
 
 
 def failed(run: Run) -> dict[str, str]:
-    """Says what a run did not reach: the paper's mean, or random images, which a condensation method is meant to beat."""
+    """Says what a run did not reach: the paper's mean, random images, which a condensation method is meant to beat, or its end."""
     ours, gap, found = run.accuracy, difference(run), {}
     if gap is not None and gap < 0:
         found["difference"] = "a miss"
     if run.config["method"] not in CORESETS and {"condensed", "random"} <= ours.keys():
         found |= {"condensed": "below random"} if ours["condensed"]["mean"] < ours["random"]["mean"] else {}
-    return found
+    return found | ({} if run.is_complete else {"method": "not complete"})
 
 
 def time(run: Run) -> str:
@@ -91,6 +92,12 @@ def compared(comparison: Comparison) -> dict[str, list[dict | None]]:
     found = {(row["method"], row["ipc"]): row for row in comparison.rows}
     methods = dict.fromkeys(row["method"] for row in comparison.rows)
     return {m: [found.get((m, ipc), found.get((m, None))) for ipc in sizes(comparison) or [None]] for m in methods}
+
+
+def named(comparison: Comparison, method: str) -> str:
+    """Names a row of a comparison; that of the whole training set says how long it was trained on."""
+    epochs = comparison.result["evaluation"]["eval_epochs"]
+    return f"{words.method(method)}, {epochs} epochs" if method == "whole" else words.method(method)
 
 
 def overtaken(comparison: Comparison) -> list[str]:

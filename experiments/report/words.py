@@ -1,6 +1,7 @@
 """Writes names and numbers as a reader wants them."""
 
 import dataclasses
+from pathlib import PurePath
 
 from experiments.methods import METHODS
 from experiments.parts.networks import NETWORKS
@@ -25,7 +26,9 @@ _NETWORKS = {
 
 
 def dataset(name: str) -> str:
-    return _DATASETS.get(name, name)
+    """Names a data set; one of the user's own by its file or folder."""
+    kind, _, path = name.partition(":")
+    return PurePath(path).name if kind in ("npz", "folder") and path else _DATASETS.get(name, name)
 
 
 def method(name: str) -> str:

@@ -19,6 +19,7 @@ from experiments.parts.values import flag
 from experiments.settings.words import check_words
 
 Kind = TypeVar("Kind")
+_EARLIER = {"--out": "--workdir", "--place": "--workdir"}  # names that flags had in earlier versions
 _WIDTH = 120  # columns of --help
 
 
@@ -88,6 +89,10 @@ def check_known(argv: list[str], known: set[str], explain: Callable[[str], str |
     for name in flags_in(argv):
         if name in known:
             continue
+        if _EARLIER.get(name) in known:
+            raise InputError(
+                f"There is no flag {name}: the directory that a command writes to is named by {_EARLIER[name]} everywhere."
+            )
         close = difflib.get_close_matches(name, sorted(known), 1)
         hint = f"did you mean {close[0]}? All" if close else "all"
         raise InputError(explain(name) or f"There is no flag {name}: {hint} flags are listed by --help.")

@@ -146,7 +146,11 @@ def _read(argv: list[str], start: Settings) -> dict[str, Any]:
     groups = {name: part for name, part in groups.items() if dataclasses.fields(part)}
     fields = [(name.replace(" ", "_"), type(part), part) for name, part in groups.items()]
     kind = dataclasses.make_dataclass("Flags", [(name, of) for name, of, _ in fields], frozen=True)
-    kind.__doc__ = "Condenses a dataset. --method, --dataset and --ipc choose the paper's settings; every other flag overrides one."
+    kind.__doc__ = (
+        "Condenses a dataset. --method, --dataset and --ipc choose the paper's settings; every other flag overrides one.\n\n"
+        "Defaults follow method and data set: give yours beside --help. "
+        f"Here: --method {start.method} --dataset {start.dataset} --ipc {start.ipc}."
+    )
     default = kind(**{name: part for name, _, part in fields})
     try:
         found = read(kind, argv, default, explain=lambda name: ownership.explain(name, start), prog=invoked("run"))

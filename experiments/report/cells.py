@@ -1,0 +1,194 @@
+"""Turns runs and comparisons into figures that can stand in one table: of the same data, network and evaluation."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.methods import METHODS, paper_cell
+from experiments.parts import RECIPES
+from experiments.parts.networks import NETWORKS
+from experiments.pipeline import grid
+from experiments.report import words
+from experiments.report.records import Comparison, Run
+from experiments.settings.flags import flags_in
+from experiments.settings.settings import paper_settings, whole_epochs
+
+_NETWORK = {"network", *(field.name for part in NETWORKS.members.values() for field in dataclasses.fields(part))}
+_DATA = {"image_size", "channels", "only_classes", "zca"}
+_ASIDE = {  # settings that say nothing of what was measured, or that stand elsewhere in a table
+    *(
+        "method",
+        "dataset",
+        "ipc",
+        "data_dir",
+        "workdir",
+        "seed",
+        "num_students",
+        "coreset_epochs",
+        "checkpoint_every",
+        "eval_at",
+    ),
+    *("baseline", "no_baseline", "whole", "no_whole", "resume", "devices", "no_zca", "zca_epsilon"),
+}
+_RECIPES = {"idc": "IDC's recipe", "constant": "constant rate", "learned": "learned rate", "replay": "DD's own steps"}
+
+
+class Setting(NamedTuple):
+    """What figures of one table have in common."""
+
+    dataset: str
+    network: str  # with the size of the images, in words
+    evaluation: str
+
+
+class Figure(NamedTuple):
+    """An accuracy in percent of a method at some images per class."""
+
+    setting: Setting
+    method: str  # in `METHODS`, or "" for a row in which parts of one were replaced or settings varied
+    label: str
+    ipc: int | None  # None for the whole training set
+    score: dict  # mean, std, students and, of a run, the values
+    sets: int
+    paper: dict | None
+    random: dict | None
+    is_complete: bool = True
+
+
+def of_run(run: Run) -> Figure:
+    """Gives the figure of a run."""
+    config, own = run.config, "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
+    others = _others(_pairs(shlex.split(run.result["command"])))
+    evaluation = {name: value for name, value in config.items() if name.startswith("eval_")}
+    setting = Setting(config["dataset"], _network(config), judged(evaluation))
+    is_whole = config["method"] == "whole"
+    return Figure(
+        setting,
+        config["method"],
+        _label(config["method"], others, config.get("eval_epochs") if is_whole else None),
+        None if is_whole else config["ipc"],
+        run.accuracy[own],
+        1,
+        run.paper.get(own),
+        run.accuracy.get("random"),
+        run.result.get("complete", True),
+    )
+
+
+def of_comparison(found: Comparison) -> Iterator[Figure]:
+    """Gives the figures of a comparison."""
+    own, passed = grid.split(shlex.split(found.command))
+    evaluation, pairs = found.result["evaluation"], _pairs(passed)
+    methods = _pairs(own).get("methods", "").split(",")
+    for row in found.rows:
+        method = row["method"] if row["method"] in METHODS else ""
+        known = {name: value for name, value in pairs.items() if not method or _has(method, found, name, passed)}
+        setting = Setting(found.result["dataset"], _network(_config(found, pairs)), judged(evaluation))
+        others = _others(known)
+        label = _label(
+            method or _replaced(row["method"], methods),
+            others,
+            evaluation["eval_epochs"] if method == "whole" else None,
+        )
+        is_published = method and not others and not pairs.keys() & (_NETWORK | _DATA)
+        paper = _published(method, found.result["dataset"], row["ipc"], evaluation) if is_published else None
+        score = {name: row[name] for name in ("mean", "std", "students")}
+        yield Figure(setting, method, label, row["ipc"], score, len(row["set_means"]), paper, None)
+
+
+def judged(evaluation: dict) -> str:
+    """Says in words how students are trained; what an older file does not name is the recipe's default."""
+    member = RECIPES.members.get(evaluation.get("eval_recipe", "dc"), RECIPES.members["dc"])
+    default = {field.name: field.default for field in dataclasses.fields(member)}
+    full = {name: evaluation.get(name, value) for name, value in default.items()}
+    epochs = [f"{full.pop('eval_epochs')} epochs"] if "eval_epochs" in full else []
+    recipe = [] if member is RECIPES.members["dc"] else [_RECIPES[evaluation["eval_recipe"]]]
+    known = {
+        name.removeprefix("eval_").replace("_", " "): value for name, value in full.items() if value != default[name]
+    }
+    shown = [str(value) if name == "augment" else f"{name} {value}" for name, value in known.items() if value]
+    return ", ".join([*epochs, *recipe, *shown])
+
+
+def pooled(figures: Iterable[Figure]) -> Figure:
+    """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students."""
+    figures = [*figures]
+    values = [value for each in figures for value in each.score.get("values", [])]
+    if len(figures) > 1 and all(each.score.get("values") for each in figures):
+        score = {
+            "mean": float(np.mean(values)),
+            "std": float(np.std(values)),
+            "students": len(values),
+            "values": values,
+        }
+        is_complete = all(each.is_complete for each in figures)
+        return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
+    best = max(figures, key=lambda each: each.score.get("students", 0))
+    return best._replace(paper=next((each.paper for each in figures if each.paper), None))
+
+
+def _pairs(words_):
+    """Reads flags with their values as texts, by the names of settings."""
+    pairs, name = {}, None
+    for word in words_:
+        if word.startswith("--"):
+            flag, _, value = word[2:].partition("=")
+            name = flag.replace("-", "_")
+            pairs[name] = value
+        elif name:
+            pairs[name] = ",".join(filter(None, [pairs[name], word]))
+    return pairs
+
+
+def _others(pairs):
+    """Writes the settings that depart from those of the method and stand nowhere else."""
+    names = [name for name in pairs if name not in _ASIDE | _NETWORK | _DATA and not name.startswith("eval_")]
+    return [f"{name.replace('_', ' ')} {pairs[name]}".strip() for name in names]
+
+
+def _label(method, others, epochs):
+    return ", ".join([words.method(method), *([f"{epochs} epochs"] if epochs else []), *others])
+
+
+def _replaced(row, methods):
+    """Names a row in which parts were replaced or settings varied after its method, in capitals as in papers."""
+    method, colon, rest = row.partition(": ")
+    if colon and method in METHODS:
+        return f"{words.method(method)}: {rest}"
+    return f"{words.method(methods[0])}: {row}" if len(methods) == 1 and methods[0] else row
+
+
+def _has(method, found, name, passed):
+    ipc = next(row["ipc"] for row in found.rows if row["method"] == method) or 1
+    return flags_in([f"--{name}"])[0] in grid.flags_of(method, found.result["dataset"], ipc, {}, passed)
+
+
+def _config(found, pairs):
+    """Gives the settings of the network and the images that a comparison has."""
+    name = pairs.get("network", "convnet")
+    usual = vars(paper_settings("random", found.result["dataset"], 1, {"network": name}).parts["network"])
+    numbers = {each: int(value) if value.isdecimal() else value for each, value in pairs.items()}
+    return {**usual, "network": name, **{each: numbers[each] for each in numbers if each in _NETWORK | _DATA}}
+
+
+def _network(config):
+    size, colours = config.get("image_size"), config.get("channels")
+    beside = [f"{size}x{size} pixels"] if size else []
+    beside += [f"{colours} channels"] if colours else []
+    beside += [f"classes {config['only_classes']}"] if config.get("only_classes") else []
+    return ", ".join([words.condensing_network(config), *beside])
+
+
+def _published(method, dataset, ipc, evaluation):
+    """Gives the paper's figure for a method's own settings, if it was judged by the paper's evaluation."""
+    own = paper_settings(method, dataset, ipc or 1, {}).parts["eval_recipe"]
+    theirs = {"eval_recipe": paper_settings(method, dataset, ipc or 1, {}).eval_recipe, **vars(own)}
+    theirs |= {"eval_epochs": whole_epochs(dataset)} if method == "whole" else {}
+    found = paper_cell(method, dataset, ipc or 1).get("whole" if method == "whole" else "condensed")
+    if not found or judged(theirs) != judged(evaluation):
+        return None
+    mean, std = found
+    return {"mean": mean} | ({} if std is None else {"std": std})

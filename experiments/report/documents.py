@@ -1,0 +1,96 @@
+"""Writes the two Markdown documents: a table of results for each data set, and all that was measured with commands and machines."""
+
+import itertools
+
+from experiments.report import cells, markdown, merged, others, tables, words
+from experiments.report.cells import Figure
+from experiments.report.records import DATASETS, Comparison, Found
+
+_READING = (
+    "Test accuracy in percent, mean ± standard deviation over students. Beside ours stands the paper's figure, where it has one for the "
+    "same setting, and that of as many random real images under the same evaluation."
+)
+
+
+def readme(found: Found, details: str | None = None) -> str:
+    """Writes a table for each data set: methods x images per class, without the rows in which parts of a method were replaced.
+
+    Args:
+        found: what was measured.
+        details: address of the other document, for a link to it.
+    """
+    figures = [each for each in _all(found) if each.method]
+    parts = [f"{_READING}\n"]
+    for dataset, group in itertools.groupby(sorted(figures, key=_by_dataset), key=lambda each: each.setting.dataset):
+        parts.append(f"**{markdown.escape(words.dataset(dataset))}**\n\n{_of_dataset(merged.table(group))}")
+    if details:
+        parts.append(
+            f"What replacing parts and varying settings came to, and the command and the machine behind every figure: [{details}]({details}).\n"
+        )
+    return "\n".join(parts)
+
+
+def details(found: Found) -> str:
+    """Writes everything that was measured, each figure with its command and its machine."""
+    sections = {
+        "Runs": [markdown.results(found.runs)] if found.runs else [],
+        "Sets on other networks": [
+            others.tested(run) for run in found.runs if run.evaluation and run.evaluation["rows"]
+        ],
+        "Comparisons": comparisons(found.comparisons),
+        "Continual learning": [others.continual(*each) for each in found.continual],
+        "Architecture search": [others.search(*each) for each in found.searches],
+    }
+    parts = [f"## {title}\n\n" + "\n".join(texts) for title, texts in sections.items() if texts]
+    return "\n".join(["# What was measured\n", f"Written by `experiments.report`. {_READING}\n", *parts])
+
+
+def comparisons(found: list[Comparison]) -> list[str]:
+    """Writes a table for each setting, with all comparisons of it."""
+    return [_comparison(*each) for each in grouped(found)]
+
+
+def grouped(found: list[Comparison]) -> list[tuple[cells.Setting, list[Figure], list[Comparison]]]:
+    """Groups comparisons of the same data, network and evaluation, with their figures."""
+    groups: dict[cells.Setting, tuple[list[Figure], list[Comparison]]] = {}
+    for each in found:
+        for setting, figures in merged.settings(cells.of_comparison(each)).items():
+            group = groups.setdefault(setting, ([], []))
+            group[0].extend(figures)
+            group[1].append(each)
+    return [(setting, *group) for setting, group in sorted(groups.items(), key=lambda item: _order(item[0].dataset))]
+
+
+def _comparison(setting, figures, found):
+    table = merged.table(figures)
+    listed = merged.columns(table)
+    rows = [[markdown.escape(line.label), *(texts[i] for _, texts in listed)] for i, line in enumerate(table.lines)]
+    title = ", ".join([words.dataset(setting.dataset), setting.network, setting.evaluation])
+    sources = "".join(f"- {markdown.code(each.command)}: {markdown.escape(tables.about(each))}\n" for each in found)
+    verdicts = "".join(f"\n{markdown.escape(sentence)}\n" for each in found for sentence in tables.overtaken(each))
+    return f"### {markdown.escape(title)}\n\n{markdown.table(['method', *(name for name, _ in listed)], rows)}{verdicts}\n{sources}"
+
+
+def _of_dataset(table):
+    """Writes the table of one data set."""
+    listed = merged.columns(table)
+    heading = ["method", "network", "training of students", *(name for name, _ in listed)]
+    rows = []
+    for i, line in enumerate(table.lines):
+        own = [markdown.escape(text) for text in (line.label, line.setting.network, line.setting.evaluation)]
+        rows.append([*own, *(texts[i] for _, texts in listed)])
+    return markdown.table(heading, rows)
+
+
+def _all(found):
+    yield from map(cells.of_run, found.runs)
+    for each in found.comparisons:
+        yield from cells.of_comparison(each)
+
+
+def _by_dataset(figure):
+    return _order(figure.setting.dataset)
+
+
+def _order(dataset):
+    return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS), dataset
