@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works, and so does every command that made a committed result."""
+"""What the pages tell a reader to type works, and so does every command that made a committed result."""
 
 import json
 import re
@@ -21,13 +21,15 @@ from experiments.export import Export
 from experiments.pipeline import figures, grid, passes
 from experiments.recall import Recalled
 from experiments.report.__main__ import Report
+from experiments.sets import Listing
 from experiments.settings.flags import check_known, read
 from experiments.settings.ownership import all_flags
 from experiments.settings.parse import parse
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+PAGES = "\n".join([README, *((ROOT / part / "README.md").read_text() for part in ("experiments", "benchmarks"))])
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGES, re.DOTALL)
 KINDS = {
     "evaluate": Evaluation,
     "architectures": Wanted,
@@ -36,14 +38,15 @@ KINDS = {
     "recall": Recalled,
     "experts": Schooled,
     "continual": Continual,
+    "sets": Listing,
 }
 PROGRAM = r"(?:python -m experiments[ .]|dcjax )"
 
 
-def commands_of_the_readme() -> list[str]:
-    """Lists the lines of its blocks and the words between backquotes that call one of our programs."""
+def commands_of_the_pages() -> list[str]:
+    """Lists the lines of their blocks and the words between backquotes that call one of our programs."""
     lines = [line for kind, text in BLOCKS if kind == "" for line in text.splitlines()]
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    prose = re.sub(r"```.*?```", "", PAGES, flags=re.DOTALL)
     calls = [*lines, *re.findall(r"`([^`\n]+)`", prose)]
     return [call for call in calls if re.match(PROGRAM + r"\w+", call) and "..." not in call]
 
@@ -59,7 +62,7 @@ def commands_of(content: Any) -> Iterator[str]:
 
 
 RESULTS = [*(ROOT / "experiments" / "results").rglob("*.json")]
-COMMANDS = commands_of_the_readme() + [
+COMMANDS = commands_of_the_pages() + [
     command for path in RESULTS for command in commands_of(json.loads(path.read_text()))
 ]
 
@@ -73,8 +76,8 @@ def load_data(settings):
 
 
 def test_there_are_commands():
-    assert len(commands_of_the_readme()) > 15
-    assert len(COMMANDS) - len(commands_of_the_readme()) >= len(RESULTS)
+    assert len(commands_of_the_pages()) > 15
+    assert len(COMMANDS) - len(commands_of_the_pages()) >= len(RESULTS)
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
@@ -119,3 +122,23 @@ def test_the_code_condenses():
 
 def test_the_table_of_methods_is_that_of_the_methods():
     assert methods.table() in README
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "experiments/README.md", "experiments/results/README.md", "benchmarks/README.md"]
+)
+def test_every_link_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text) + [
+        (path, "") for path in re.findall(r'src="([^"]+)"', text)
+    ]
+    for path, heading in links:
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings]
+
+
+def test_the_first_page_is_short():
+    assert len(README.splitlines()) < 200
