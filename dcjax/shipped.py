@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dcjax.base import InputError
 from dcjax.files import read_npz
 
-PLACE = Path(__file__).with_name("sets")
+PLACE = Path(__file__).resolve().with_name("sets")
 
 
 class Shipped(NamedTuple):

@@ -78,7 +78,11 @@ def run(argv: list[str]) -> None:
     _check(request, sources, sets)
     source = sources[0]
     suffix = "" if request.format == "png" else f".{request.format}"
-    usual = Path(f"{source.stem}-images{suffix}") if source.parent == PLACE else source.with_name(f"images{suffix}")
+    usual = (
+        Path(f"{source.stem}-images{suffix}")
+        if source.resolve().parent == PLACE
+        else source.with_name(f"images{suffix}")
+    )
     out = Path(request.workdir).expanduser() / usual.name if request.workdir else usual
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, *sets)

@@ -17,6 +17,7 @@ from helpers import small_data
 import dcjax as dc
 from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
+from experiments.report.cells import Figure, Setting, _network, pooled
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = ("condensed.npz", "condensed.png", "metrics.jsonl", "evaluation.json")
@@ -578,3 +579,20 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
     run = write(tmp_path / "run", "result.json", result())
     assert main([str(run), "--html", str(tmp_path / "none" / "report.html")]) == 2
     assert "cannot be written (No such file or directory): give another path." in capsys.readouterr().err
+
+
+def test_a_copy_of_a_run_counts_once_and_another_normalisation_is_another_setting():
+    setting = Setting(*range(len(Setting._fields)))
+    score = {"mean": 1.0, "std": 1.0, "students": 2, "values": [0.0, 2.0]}
+    one = Figure(setting, "dc", "DC", 1, score, 1, None, None)
+    other = one._replace(score={**score, "values": [4.0, 6.0]})
+    assert pooled([one, one]).score["students"] == 2
+    assert pooled([one, other, one]).score == {
+        "mean": 3.0,
+        "std": 5**0.5,
+        "students": 4,
+        "values": [0.0, 2.0, 4.0, 6.0],
+    }
+    config = {"network": "convnet", "width": 8}
+    assert _network({**config, "zca": True}) == _network({**config, "zca": ""}) == "ConvNet-8, whitened"
+    assert _network({**config, "zca": False, "only_classes": [0, 1]}) == _network({**config, "only_classes": "0,1"})

@@ -1,9 +1,13 @@
 """A set is evaluated on the way: where it is asked for, and cheaply where it is not."""
 
+import json
+
 import pytest
 
 import dcjax as dc
-from experiments.pipeline.score import due
+from experiments.pipeline.job import prepare
+from experiments.pipeline.score import _depends_on, due
+from experiments.settings import saved
 from experiments.settings.parse import parse
 
 
@@ -27,3 +31,22 @@ def test_what_is_due(words, expected):
 def test_no_evaluation_is_another_time_than_some():
     with pytest.raises(dc.InputError, match="--eval-at names iteration 0, but the run goes from 1 to 300"):
         parse(["--eval-at", "0", "5"])
+
+
+@pytest.mark.parametrize(
+    ("parameterization", "seen"), [("bounded_formation", "multi_formation"), ("multi_formation", None)]
+)
+def test_accuracies_of_other_images_are_not_gone_on_with(parameterization, seen):
+    """Those that a version noted whose students saw what a bounded formation compares, for instance."""
+    words = f"--method dm --parameterization {parameterization} --ipc 2 --network mlp --image-space pixel".split()
+    noted = _depends_on(prepare(parse(words), dc.data.load("digits")))
+    assert noted.get("decoder", {}).get("name") == seen
+
+
+@pytest.mark.parametrize(("note", "start"), [({}, "uniform"), ({"statistics": "own"}, "noise")])
+def test_noise_in_pixel_space_is_what_it_was_when_a_run_began(note, start, tmp_path):
+    settings = saved.dump(parse(["--image-space", "pixel", "--start", "noise"]))
+    (tmp_path / "config.json").write_text(
+        json.dumps({**{k: v for k, v in settings.items() if k != "statistics"}, **note})
+    )
+    assert saved.load(tmp_path / "config.json").start == start

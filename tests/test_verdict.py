@@ -46,5 +46,9 @@ def test_without_a_deviation_there_is_no_test(ours, theirs):
     assert "needs several students of each that differ" in found["sentence"]
 
 
+def test_students_that_are_equal_up_to_rounding_have_no_deviation():
+    assert of([95.9] * 20, [80.1] * 20)["p"] is None
+
+
 def test_a_set_without_its_rival_has_no_verdict():
     assert verdict({"condensed": summary(np.array([0.5, 0.6]))}) is None

@@ -185,7 +185,8 @@ def _dataset(name, arrays, fit, published):
     channels, given = arrays.train_image.shape[-1], len(normalisation.channels.mean)
     if channels != given:
         raise InputError(
-            f"{name} has images of {channels} channel(s), but is normalised by statistics of {given}: give statistics of as many."
+            f"{name} has images of {channels} channel(s), but is normalised by statistics of {given}: give statistics of as many, or none "
+            "for those of the images themselves (--statistics own)."
         )
     # By `jnp.asarray`, images would be copied twice.
     train, test = (Split(jax.device_put(image), counts, normalisation) for image, counts in splits)

@@ -79,11 +79,11 @@ def _notes(path, facts, about, i, count):
 
 
 def _share(values, i, count):
-    """Gives the accuracies of experiment `i`, as the programs append those of one after the other; all, if they cannot be divided."""
+    """Gives the accuracies of experiment `i`, as the programs append those of one after the other; none, if they cannot be divided."""
     if not all(0 <= value <= 1 for value in values):
         raise ValueError("its accuracies must be from 0 to 1")
     each, rest = divmod(len(values), count)
-    return values if rest else values[i * each : (i + 1) * each]
+    return [] if rest else values[i * each : (i + 1) * each]
 
 
 def _learned(about):

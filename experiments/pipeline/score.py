@@ -95,7 +95,9 @@ def _depends_on(job):
     settings = job.settings
     recipe = dataclasses.asdict(settings.parts["eval_recipe"])
     length = {"iterations": settings.iterations} if settings.about.condenses else {}
-    return {**length, "num_students": settings.num_students, "eval_recipe": settings.eval_recipe, **recipe}
+    is_other = settings.about.condenses and job.method.decoder["name"] != settings.parameterization
+    seen = {"decoder": job.method.decoder} if is_other else {}  # students do not see what was compared
+    return {**length, **seen, "num_students": settings.num_students, "eval_recipe": settings.eval_recipe, **recipe}
 
 
 def _stages(job, learned):

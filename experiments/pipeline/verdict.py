@@ -47,7 +47,7 @@ def verdict(accuracy: dict[str, dict], subject: str = "Condensed") -> dict[str, 
 
 def _p_value(ours, theirs):
     """Gives the p value; None where there is no deviation to compare a difference with."""
-    if min(len(ours), len(theirs)) < 2 or ours.std() + theirs.std() == 0:
+    if min(len(ours), len(theirs)) < 2 or np.ptp(ours) + np.ptp(theirs) == 0:
         return None
     p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
     return p if math.isfinite(p) else None

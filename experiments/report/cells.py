@@ -115,7 +115,9 @@ def judged(evaluation: dict) -> str:
 
 def pooled(figures: Iterable[Figure]) -> Figure:
     """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students."""
-    figures = [*figures]
+    figures = [
+        *{tuple(each.score.get("values", [id(each)])): each for each in figures}.values()
+    ]  # not two copies of one run
     values = [value for each in figures for value in each.score.get("values", [])]
     if len(figures) > 1 and all(each.score.get("values") for each in figures):
         score = {
@@ -178,7 +180,10 @@ def _network(config):
     size, colours = config.get("image_size"), config.get("channels")
     beside = [f"{size}x{size} pixels"] if size else []
     beside += [f"{colours} channels"] if colours else []
-    beside += [f"classes {config['only_classes']}"] if config.get("only_classes") else []
+    classes = config.get("only_classes") or ()
+    chosen = classes.split(",") if isinstance(classes, str) else [*map(str, classes)]
+    beside += [f"classes {'+'.join(chosen)}"] if chosen else []
+    beside += ["whitened"] if config.get("zca") not in (None, False) else []  # a flag alone has no text
     return ", ".join([words.condensing_network(config), *beside])
 
 

@@ -58,6 +58,8 @@ def _completed(fields):
     lacking = [name for name in ("method", "dataset", "ipc") if name not in fields]
     if lacking:
         raise ValueError(f"it lacks {', '.join(lacking)}, which every run has")
+    if "statistics" not in fields and fields.get("image_space") == "pixel" and fields.get("start") == "noise":
+        fields = {**fields, "start": "uniform"}  # which the word meant before the program of IDC gave it its own
     network = {name: fields[name] for name in ("network",) if name in fields}
     return resolve({**paper_values(fields["method"], fields["dataset"], fields["ipc"], network), **_BEFORE, **fields})
 
