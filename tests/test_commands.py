@@ -482,7 +482,7 @@ def test_a_whitened_set_is_exported_as_pixels(whitened):
 BAD = {
     "network": ("run --networks convnt", "convnt"),
     "recipe": ("run --recipes dcc", "dcc"),
-    "nothing there": ("none --dataset digits", "There is no none"),
+    "nothing there": ("none --dataset digits", "There is no file none"),
     "no sets": ("", "There is nothing to evaluate"),
     "epochs": ("run --epochs 0", "--epochs must be at least 1, not 0"),
     "students": ("run --num-students 0", "--num-students must be at least 1, not 0"),

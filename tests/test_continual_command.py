@@ -113,6 +113,7 @@ def test_a_command_leaves_a_table_and_goes_on_where_it_was_stopped(monkeypatch, 
     assert "random on digits" not in capsys.readouterr().out.split("random, onward")[-1]
 
 
+@pytest.mark.slow
 def test_memories_are_runs_of_the_classes_of_a_step_alone(monkeypatch):
     made = []
     monkeypatch.setattr(

@@ -70,6 +70,7 @@ def test_an_expert_is_a_network_trained_on_the_real_images():
     chex.assert_trees_all_close(jax.tree.map(lambda x: x[1], untrained), weights()[1][0])
 
 
+@pytest.mark.slow
 def test_training_that_was_stopped_anywhere_and_more_experts_give_the_same_bits(monkeypatch):
     expected = weights()
     calls, save = [], experts.save

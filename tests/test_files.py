@@ -133,6 +133,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, state):
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["1", "2"], "nothing is removed"
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_never_restores_another_state(tmp_path, state):
     save(tmp_path / "whole", state, 1)
     arrays = sorted(file for file in (tmp_path / "whole/1/state").rglob("d/*") if file.is_file())

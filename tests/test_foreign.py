@@ -604,6 +604,7 @@ def test_a_set_that_notes_no_factor_has_one_cell(odd):
 
 @pytest.mark.parametrize("certain", [1.0, 0.8])
 def test_several_sets_are_written_as_the_experiments_of_one_file(certain, tmp_path):
+    pytest.importorskip("torch")
     label = certain * np.eye(3, dtype=np.float32)[LABEL] + (1 - certain) / 3
     sets = [
         foreign.read(save_npz(tmp_path / f"{i}.npz", images=image, labels=label), DATA)[0]
@@ -623,6 +624,7 @@ def test_several_sets_are_written_as_the_experiments_of_one_file(certain, tmp_pa
 
 
 def test_sets_of_other_classes_are_not_written_into_one_file(tmp_path):
+    pytest.importorskip("torch")
     (one,) = foreign.read(save_npz(tmp_path / "x.npz"), DATA)
     with pytest.raises(
         dc.InputError, match=r"x.pt cannot hold sets of other classes or another normalisation than the first"
