@@ -467,12 +467,13 @@ SEARCH = {
     "rows": [
         {
             "proxy": "dc",
+            "candidates": 1,
             "top": {"value": 0.5, "low": 0.1, "high": 0.8},
             "chosen": "convnet:depth=1",
             "chosen_accuracy": 97.0,
         }
         | {"seconds": 90.0, "images": 10},
-        {"proxy": "whole"},
+        {"proxy": "whole", "candidates": 1},
     ],
 }
 
@@ -485,7 +486,7 @@ def test_continual_learning_and_searches_are_tables_with_their_commands(tmp_path
     assert course[2] == ["herding", "onward", "98.0 ± 0.5", "91.0 ± 0.5", "7.0 ± 0.5", "2.56 kB"]
     assert course[0][2:4] == ["step 1 of 2", "step 2 of 2"]
     assert search[2] == ["dc", "0.50 (0.10 to 0.80)", "", "depth=1", "97.0", "1.5", "10"]
-    assert "2 networks on scikit-learn's digits (not complete); `python -m experiments.architectures x`." in text
+    assert "2 networks on scikit-learn's digits (not complete: 1 of them so far); `python -m experiments.architectures x`." in text
     assert "`python -m experiments.continual --data digits`, on 1 x cpu, 30 s." in text
 
 

@@ -43,7 +43,8 @@ def search(path: Path, result: dict) -> str:
         ]
         for row in result["rows"]
     ]
-    state = "" if result.get("complete", True) else " (not complete)"
+    done = min((row.get("candidates", 0) for row in result["rows"]), default=0)
+    state = "" if result.get("complete", True) else f" (not complete: {done} of them so far)"
     tried = f"{words.count(result['asked_for'], 'network')} on {words.dataset(result['dataset'])}{state}"
     title = f"### {markdown.escape(path.name)}\n\n{markdown.escape(tried)}; {source(result)} {result.get('note', '')}".rstrip()
     return f"{title}\n\n{markdown.table(heading, lines)}"
