@@ -486,7 +486,10 @@ def test_continual_learning_and_searches_are_tables_with_their_commands(tmp_path
     assert course[2] == ["herding", "onward", "98.0 ± 0.5", "91.0 ± 0.5", "7.0 ± 0.5", "2.56 kB"]
     assert course[0][2:4] == ["step 1 of 2", "step 2 of 2"]
     assert search[2] == ["dc", "0.50 (0.10 to 0.80)", "", "depth=1", "97.0", "1.5", "10"]
-    assert "2 networks on scikit-learn's digits (not complete: 1 of them so far); `python -m experiments.architectures x`." in text
+    assert (
+        "2 networks on scikit-learn's digits (not complete: 1 of them so far); `python -m experiments.architectures x`."
+        in text
+    )
     assert "`python -m experiments.continual --data digits`, on 1 x cpu, 30 s." in text
 
 
