@@ -23,9 +23,7 @@ class Shipped(NamedTuple):
     ipc: int
     bytes: int  # of what was learned
     network: dict[str, Any]  # that it was made with: its name and settings
-    accuracy: dict[
-        str, dict[str, Any]
-    ]  # of students on the test images, in percent, by what trained them: mean, std, students
+    accuracy: dict[str, dict[str, Any]]  # of students, in percent, by what trained them: mean, std, students
 
 
 def shipped() -> dict[str, Shipped]:

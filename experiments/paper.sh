@@ -25,7 +25,7 @@ for cell in "$@"; do
     esac
   fi
   mkdir -p "$results/$method-$dataset-$ipc"
-  cp "$run/condensed.npz" "dcjax/sets/$method-$dataset-$ipc.npz"  # so that it comes with the package
+  [ ! -f "$run/condensed.npz" ] || cp "$run/condensed.npz" "dcjax/sets/$method-$dataset-$ipc.npz"  # so that it comes with the package
   for file in result.json metrics.jsonl condensed.png; do
     [ ! -f "$run/$file" ] || cp "$run/$file" "$results/$method-$dataset-$ipc/"
   done

@@ -1,5 +1,6 @@
 """What the pages tell a reader to type works, and so does every command that made a committed result."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -118,6 +119,18 @@ def test_the_code_condenses():
     assert names["condensed"].label.shape == (10, 10, 10)
     assert 0 <= names["accuracy"][0] <= 1
     assert np.isfinite(names["metrics"]["loss"])
+
+
+def test_a_set_is_used_without_dcjax(monkeypatch):
+    (code,) = [text for kind, text in BLOCKS if kind == "python" and "np.load" in text]
+    plain, with_torch = code.split("import torch\n")
+    monkeypatch.chdir(ROOT)
+    names = {}
+    exec(plain, names)
+    assert names["nearest"].predict(names["images"].reshape(10, -1)).tolist() == [*range(10)]
+    if importlib.util.find_spec("torch"):
+        exec("import torch\n" + with_torch, names)
+        assert next(iter(names["loader"]))[0].shape == (10, 1, 28, 28)
 
 
 def test_the_table_of_methods_is_that_of_the_methods():

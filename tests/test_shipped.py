@@ -48,6 +48,11 @@ def test_a_resized_set_is_tested_on_data_of_its_size():
     assert sets.source(path, "mnist", None, None).image_size is None  # so that a set of other data is found to be one
 
 
+def test_results_without_their_set_name_the_one_that_comes_with_the_package():
+    with pytest.raises(dc.InputError, match="or dc-digits-1, which comes with dcjax"):
+        sets.source(Path("experiments/results/dc-digits-1"), None, None, None)
+
+
 def test_the_list_states_accuracies_and_bytes(capsys):
     assert list_main([]) == 0
     printed = capsys.readouterr().out

@@ -99,9 +99,7 @@ class Tests:
         trained = self._recipe(entry, recipe_name, epochs)[1]
         trained = trained if case.augmented else trained.plain()
         trained = trained if name == "condensed" else trained._replace(views=1)
-        rates = repr(
-            entry.condensed.hyper
-        )  # rivals are trained as the set is, at its learned rate where the recipe says so
+        rates = repr(entry.condensed.hyper)  # at which rivals are trained too, where the recipe says so
         rival = (entry.fingerprint, entry.width, text, trained, rates, random_rivals(entry.condensed).get(name))
         net = network(case.network, entry.width, entry.data)
 

@@ -56,7 +56,8 @@ def source(path: Path, dataset: str | None, data_dir: str | None, image_size: in
     given = {"dataset": dataset, "data_dir": data_dir, "image_size": image_size}
     chosen = own | {name: value for name, value in given.items() if value}
     if not chosen["dataset"]:
-        raise dc.InputError(f"{path} does not say what it was made from: give --dataset.")
+        known = f", or {path.name}, which comes with dcjax" if path.is_dir() and path.name in dc.shipped() else ""
+        raise dc.InputError(f"{path} does not say what it was made from: give --dataset{known}.")
     return Source(*chosen.values(), _whitened(path))
 
 
