@@ -115,9 +115,8 @@ def judged(evaluation: dict) -> str:
 
 def pooled(figures: Iterable[Figure]) -> Figure:
     """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students."""
-    figures = [
-        *{tuple(each.score.get("values", [id(each)])): each for each in figures}.values()
-    ]  # not two copies of one run
+    distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
+    figures = [*distinct.values()]
     values = [value for each in figures for value in each.score.get("values", [])]
     if len(figures) > 1 and all(each.score.get("values") for each in figures):
         score = {
