@@ -39,16 +39,16 @@ def one_of(augmentations: Sequence[Augmentation]) -> Augmentation:
 
 
 def chain(augmentations: Sequence[Augmentation]) -> Augmentation:
-    """Applies all of several, one after the other in the order given, each with a draw of its own."""
+    """Applies all of several, augmentations or mixings, one after the other in the order given, each with a draw of its own."""
 
     def draw(key):
         keys = jax.random.split(key, len(augmentations))
         drawn = [augmentation(key) for augmentation, key in zip(augmentations, keys)]
 
-        def apply(image):
+        def apply(seen):
             for augment in drawn:
-                image = augment(image)
-            return image
+                seen = augment(seen)
+            return seen
 
         return apply
 

@@ -1,6 +1,7 @@
 """Makes the augmentations of DC's own evaluation (Zhao et al., ICLR 2021, arXiv:2006.05929).
 
-What comes into view takes the image's own mean where the published code takes the mean over the mini-batch.
+What comes into view takes the image's own mean, unless a `fill` is given; the published code takes the mean over the mini-batch, as
+`dc_digits_batch` does.
 """
 
 import jax
@@ -9,18 +10,25 @@ import numpy as np
 from jax import lax
 
 from dcjax.augment._combinators import one_of
-from dcjax.base import Augmentation
+from dcjax.base import Array, Augmentation
 
 
-def dc_crop(pixels: int) -> Augmentation:
-    """Shifts an image by -`pixels` to `pixels` - 1 on each axis; its channel means fill what comes into view."""
+def dc_crop(pixels: int, fill: Array | None = None) -> Augmentation:
+    """Shifts an image by -`pixels` to `pixels` - 1 on each axis.
+
+    Args:
+        pixels: the farthest that it is shifted.
+        fill: a value for every channel, [C], of what comes into view; the image's own means when None.
+    """
 
     def draw(key):
         start = jax.random.randint(key, (2,), 0, 2 * pixels)
 
         def apply(image):
-            fill = jnp.ones_like(jnp.pad(image, _margin(pixels))) * image.mean((0, 1), keepdims=True)
-            padded = lax.dynamic_update_slice(fill, image, (pixels, pixels, 0))
+            height, width, channels = image.shape
+            value = image.mean((0, 1)) if fill is None else fill
+            canvas = jnp.broadcast_to(value, (height + 2 * pixels, width + 2 * pixels, channels))
+            padded = lax.dynamic_update_slice(canvas, image, (pixels, pixels, 0))
             return lax.dynamic_slice(padded, (start[0], start[1], 0), image.shape)
 
         return apply
@@ -52,16 +60,19 @@ def _resized_indices(length, size, canvas):
     return jnp.where((place >= 0) & (place < size), place * length // size, -1)
 
 
-def dc_rotate(degrees: int) -> Augmentation:
+def dc_rotate(degrees: int, fill: Array | None = None) -> Augmentation:
     """Turns an image by a whole number of degrees from -`degrees` to `degrees` - 1, by cubic splines.
 
-    It turns about its centre, or half a pixel beside it where the published program has it so (see `_turns`). Points outside the
-    image take the mean over all its values.
+    It turns about its centre, or half a pixel beside it where the published program has it so (see `_turns`).
+
+    Args:
+        degrees: the farthest that it is turned.
+        fill: the value of points outside the image; the mean over all its values when None.
     """
 
     def draw(key):
         number = jax.random.randint(key, (), -degrees, degrees) + degrees
-        return lambda image: _turned(image, jnp.asarray(_turns(degrees, *image.shape[:2]), jnp.float32)[number])
+        return lambda image: _turned(image, jnp.asarray(_turns(degrees, *image.shape[:2]), jnp.float32)[number], fill)
 
     return draw
 
@@ -80,9 +91,9 @@ def _turns(degrees, height, width):
     return np.stack([cosine, sine, *np.fmod(longer, 2) / 2], 1)
 
 
-def _turned(image, turn):
+def _turned(image, turn, fill=None):
     rows, columns = _turned_places(turn, *image.shape[:2])
-    return _spline_sample(image, rows, columns, image.mean())
+    return _spline_sample(image, rows, columns, image.mean() if fill is None else fill)
 
 
 def _turned_places(turn, height, width):
@@ -147,7 +158,3 @@ def dc_noise(deviation: float) -> Augmentation:
         return add
 
     return draw
-
-
-def _margin(pixels):
-    return ((pixels, pixels), (pixels, pixels), (0, 0))

@@ -118,10 +118,15 @@ def dsa(without: Collection[Callable] = ()) -> Augmentation:
         without: operators to leave out, such as `(cutout,)`: the functions themselves. For other strengths write
             `one_of((color(), crop(0.25), ...))`.
     """
+    return one_of(operators_of_dsa(without))
+
+
+def operators_of_dsa(without: Collection[Callable]) -> list[Augmentation]:
+    """Makes the operators of which `dsa` applies one."""
     if unknown := [operator for operator in without if operator not in DSA_OPERATORS]:
         names = ", ".join(operator.__name__ for operator in DSA_OPERATORS)
         raise InputError(f"dsa can leave out {names} (the functions, not called), but was given {unknown}.")
-    return one_of([operator() for operator in DSA_OPERATORS if operator not in without])
+    return [operator() for operator in DSA_OPERATORS if operator not in without]
 
 
 def dsa_digits() -> Augmentation:

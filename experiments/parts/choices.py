@@ -1,7 +1,7 @@
 """Maps the names that flags take to functions of the library."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal
 
 import dcjax as dc
@@ -28,6 +28,15 @@ AUGMENTS = {
     "color_crop": dc.augment.color_crop(),
     "color_crop_cutout": dc.augment.color_crop_cutout(),
 }
+# Augmentations that draw or compute some things once for all images of a mini-batch, as the published programs do.
+BATCHWISE = {
+    "dc_digits_batch": dc.augment.dc_digits_batch(),
+    "dsa_batch": dc.augment.dsa_batch(),
+    "dsa_digits_batch": dc.augment.dsa_batch(without=(dc.augment.flip,)),
+    "idc_batch": dc.augment.idc_batch(),
+    "idc_digits_batch": dc.augment.idc_digits_batch(),
+    "idc_digits_cutout_batch": dc.augment.idc_digits_cutout_batch(),
+}
 DSA = {operator.__name__: operator for operator in dc.augment.DSA_OPERATORS}
 # Some of DSA's operators, of which one is drawn; none stands for the augmentation's own.
 Strategy = tuple[Literal[(*DSA,)], ...]
@@ -45,6 +54,14 @@ def augmentation(name: str) -> Augmentation:
     _, is_strategy, operators = name.partition(":")
     left_out = [operator for text, operator in DSA.items() if text not in operators.split("+")]
     return dc.augment.dsa(without=left_out) if is_strategy else AUGMENTS[name]
+
+
+@functools.cache
+def minibatches(name: str, mix: str) -> dict[str, Callable]:
+    """Gives what augments mini-batches and what mixes them, by the keywords of training; a name of `BATCHWISE` does both in the latter."""
+    if name in BATCHWISE:
+        return {"augment": dc.augment.identity, "mix": dc.augment.chain((BATCHWISE[name], MIXES[mix]))}
+    return {"augment": augmentation(name), "mix": MIXES[mix]}
 
 
 def idle_strategy(augment: str, strategy: str, name: str) -> dict[str, str]:

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 import dcjax as dc
 from dcjax import InputError
-from dcjax.base import Augmentation
 from dcjax.recipes import AnyStart, OneStart
-from experiments.parts.choices import MIXES, Strategy, augmentation, idle_strategy, strategic
+from experiments.parts.choices import BATCHWISE, Strategy, idle_strategy, minibatches, strategic
 from experiments.parts.part import Axis, Part
 from experiments.parts.values import MOST, MOST_AT_ONCE, POSITIVE, Mark, MaybeSeed, at_least, at_most, below
 
@@ -19,10 +18,21 @@ class DCRecipe(Part):
     eval_epochs: Annotated[int, below(10**9), Mark.FREE] = 300
     """Epochs that every student is trained for."""
     eval_augment: Annotated[
-        Literal["none", "dc_digits", "dc_crop_noise", "dsa", "dsa_digits", "idc", "idc_digits", "idc_digits_cutout"],
+        Literal[
+            "none",
+            "dc_digits",
+            "dc_crop_noise",
+            "dsa",
+            "dsa_digits",
+            "idc",
+            "idc_digits",
+            "idc_digits_cutout",
+            *BATCHWISE,
+        ],
         Mark.FREE,
     ] = "none"
-    """Augmentation of the images that students are trained on."""
+    """Augmentation of the images that students are trained on; _batch draws or computes once for all of a mini-batch what the published
+    programs do."""
     eval_dsa_strategy: Annotated[Strategy, Mark.FREE] = ()
     """Operators that DSA's augmentation of these images draws from; all when not given, but for dsa_digits, which does not flip."""
     eval_mix: Annotated[Literal["none", "cutmix"], Mark.FREE] = "none"
@@ -39,16 +49,12 @@ class DCRecipe(Part):
             return idle
         return idle | {"eval_views": "images that are one view of their source each"}
 
-    def augmentation(self) -> Augmentation:
-        """Gives the augmentation of the images that students are trained on."""
-        return augmentation(strategic(self.eval_augment, self.eval_dsa_strategy))
-
     def build(self, views: int = 1) -> dc.Recipe:
         """Builds the recipe, for a set with so many views of every source."""
-        return self._completed(self.schedule(self.eval_epochs, self.augmentation()), views)
+        return self._completed(self.schedule(self.eval_epochs), views)
 
     def _completed(self, recipe: dc.Recipe, views: int) -> dc.Recipe:
-        recipe = recipe._replace(mix=MIXES[self.eval_mix])
+        recipe = recipe._replace(**minibatches(strategic(self.eval_augment, self.eval_dsa_strategy), self.eval_mix))
         return recipe.of_one_view(views) if self.eval_views == "one" and views > 1 else recipe
 
 
@@ -97,7 +103,7 @@ class ConstantRecipe(DCRecipe):
 
     def build(self, views: int = 1) -> dc.Recipe:
         how = {"batch_size": self.eval_batch, "momentum": self.eval_momentum}
-        recipe = dc.constant_recipe(self.eval_epochs, self.augmentation(), **how, learning_rate=self.eval_rate or 0.01)
+        recipe = dc.constant_recipe(self.eval_epochs, **how, learning_rate=self.eval_rate or 0.01)
         return _at(self.eval_rate, self._completed(recipe, views))
 
 
@@ -112,7 +118,7 @@ class LearnedRecipe(DCRecipe):
         _check_one_rate(self, settings)
 
     def build(self, views: int = 1) -> dc.Recipe:
-        recipe = dc.dc_recipe(self.eval_epochs, self.augmentation(), learning_rate=self.eval_rate or 0.01)
+        recipe = dc.dc_recipe(self.eval_epochs, learning_rate=self.eval_rate or 0.01)
         return _at(self.eval_rate, self._completed(recipe, views))
 
 
