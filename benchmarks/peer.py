@@ -6,7 +6,7 @@ host. Written for these benchmarks; `benchmarks.golden` checks its loss and imag
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -76,26 +76,27 @@ def class_loss(net: nn.Module, label: int, syn: torch.Tensor, real: torch.Tensor
 class Condensation:
     """The state of a run of DC, and its steps."""
 
-    def __init__(self, work: Workload):
+    def __init__(self, work: Workload, real: Sequence[torch.Tensor] = ()):
+        """Starts from noise; `real` has the images of every class, NCHW, which are random when not given."""
         self.work = work
-        self.real = random_images(work.classes * work.per_class, work)
-        self.of_class = np.arange(len(self.real)).reshape(work.classes, -1)
-        self.images = torch.randn((work.classes * work.ipc, *self.real.shape[1:]), device=DEVICE, requires_grad=True)
+        self.real = real or random_classes(work)
+        self.images = torch.randn((work.classes * work.ipc, *self.real[0].shape[1:]), device=DEVICE, requires_grad=True)
         self.labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(work.ipc)
         self.optimizer = torch.optim.SGD([self.images], lr=0.1, momentum=0.5)
 
     def draw(self, label: int) -> torch.Tensor:
-        return self.real[np.random.permutation(self.of_class[label])[: self.work.real]]
+        return drawn(self.real[label], self.work.real)
 
-    def match(self, net: nn.Module) -> None:
+    def match(self, net: nn.Module) -> float:
         syn = list(self.images.split(self.work.ipc))
         loss = matching_loss(net, syn, [self.draw(label) for label in range(self.work.classes)])
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        return loss.item()
 
-    def step(self) -> None:
-        self.match(new_net(self.work))
+    def step(self) -> float:
+        return self.match(new_net(self.work))
 
     def outer(self) -> None:
         net = new_net(self.work)
@@ -107,6 +108,11 @@ class Condensation:
             images = self.images.detach().clone()
             for _ in range(self.work.epochs):
                 train_epoch(net, optimizer, images, self.labels)
+
+
+def drawn(images: torch.Tensor, count: int) -> torch.Tensor:
+    """Draws some of the images of a class by a permutation of all."""
+    return images[np.random.permutation(len(images))[:count]]
 
 
 def new_net(work: Workload) -> nn.Module:
@@ -125,6 +131,11 @@ def train_epoch(net, optimizer, images, labels, augment: Callable = lambda image
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
+
+def random_classes(work: Workload) -> list[torch.Tensor]:
+    """Makes random images for every class."""
+    return [random_images(work.per_class, work) for _ in range(work.classes)]
 
 
 def random_images(count: int, work: Workload) -> torch.Tensor:

@@ -4,39 +4,68 @@ Each class in turn decodes its images, augments them together with real ones, ta
 Then the network trains on real images in batches of 64. MNIST has neither cutout nor CutMix, as published.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.peer import DEVICE, class_loss, new_net, random_images
+from benchmarks.peer import DEVICE, class_loss, drawn, new_net, random_classes
 from benchmarks.workload import FACTOR, NETWORK_BATCH, Workload
 
 
 class Condensation:
     """The state of a run of IDC, and its step."""
 
-    def __init__(self, work: Workload):
-        self.work, self.net = work, new_net(work)
-        self.real = random_images(work.classes * work.per_class, work)
-        self.labels = torch.arange(work.classes, device=DEVICE).repeat_interleave(work.per_class)
-        self.of_class = np.arange(len(self.real)).reshape(work.classes, -1)
-        self.images = torch.rand((work.classes, work.ipc, *self.real.shape[1:]), device=DEVICE, requires_grad=True)
-        self.optimizer = torch.optim.SGD([self.images], lr=1e-5 * work.ipc, momentum=0.5)
-        self.trainer = torch.optim.SGD(self.net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        self.distance = absolute_error if work.shape == "mnist" else squared_error
+    def __init__(
+        self,
+        work: Workload,
+        real: Sequence[torch.Tensor] = (),
+        start: torch.Tensor | None = None,
+        normalise: Callable[[torch.Tensor], torch.Tensor] = lambda image: image,
+    ):
+        """Starts from uniform pixels, or from `start`.
 
-    def step(self) -> None:
+        Args:
+            work: the sizes.
+            real: the images of every class, NCHW, as networks see them; random when not given.
+            start: the images to begin with, pixels [K, M, C, H, W].
+            normalise: turns pixels into what networks see.
+        """
+        self.work, self.normalise = work, normalise
+        self.real = real or random_classes(work)
+        self.all = torch.cat([*self.real])
+        counts = torch.tensor([len(images) for images in self.real])
+        self.labels = torch.arange(work.classes).repeat_interleave(counts).to(DEVICE)
+        uniform = torch.rand((work.classes, work.ipc, *self.all.shape[1:]), device=DEVICE)
+        self.images = (uniform if start is None else start.clone()).requires_grad_()
+        self.optimizer = torch.optim.SGD([self.images], lr=1e-5 * work.ipc, momentum=0.5)
+        self.distance = absolute_error if work.shape == "mnist" else squared_error
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins a new network, before which pixels are clamped."""
+        with torch.no_grad():
+            self.images.clamp_(0, 1)
+        self.net = new_net(self.work)
+        self.trainer = torch.optim.SGD(self.net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+    def step(self) -> float:
+        """Makes a step of the images of every class, then trains the network; gives the sum of the losses."""
+        total = 0.0
         for label in range(self.work.classes):
-            real = self.real[np.random.permutation(self.of_class[label])[: self.work.real]]
-            both = augment(torch.cat([real, decode(self.images[label])]), shared=True, cut=self.work.shape != "mnist")
+            real, syn = drawn(self.real[label], self.work.real), self.normalise(decode(self.images[label]))
+            both = augment(torch.cat([real, syn]), shared=True, cut=self.work.shape != "mnist")
             loss = class_loss(self.net, label, both[len(real) :], both[: len(real)], self.distance)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+            total += loss.item()
         for _ in range(self.work.network_steps):
-            chosen = np.random.permutation(len(self.real))[:NETWORK_BATCH]
-            self.train(self.real[chosen], self.labels[chosen])
+            chosen = np.random.permutation(len(self.all))[:NETWORK_BATCH]
+            self.train(self.all[chosen], self.labels[chosen])
+        return total
 
     def train(self, image: torch.Tensor, label: torch.Tensor) -> None:
         criterion = nn.CrossEntropyLoss()

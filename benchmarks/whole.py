@@ -1,0 +1,128 @@
+"""Makes whole sets by dcjax and by the PyTorch peer from other seeds, and tells whether students and losses can tell them apart.
+
+python -m benchmarks.whole                                          # ten sets of DC and of IDC by each side; about two hours
+python -m benchmarks.whole --methods dc --sets 4 --out whole.json
+
+MNIST, one image per class, ConvNet-32: DC with 120 comparisons, IDC with 200. One evaluation judges all sets: students trained for 300
+epochs without augmentation. What is made lies in --workdir, and the same command goes on from there.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from scipy.stats import ttest_ind
+
+import dcjax as dc
+from benchmarks import tables
+from dcjax import sharding
+from dcjax.parameterizations import class_labels
+from experiments.pipeline.execute import make
+from experiments.pipeline.machine import configure_jax, environment
+from experiments.pipeline.stop import StopRequest
+from experiments.settings.parse import parse
+
+WIDTH, STUDENTS, EPOCHS = 32, 5, 300
+ITERATIONS = {"dc": (120, 1), "idc": (2, 100)}  # and the comparisons in each
+SIDES = ("ours", "peer")
+
+
+def made(side: str, method: str, seed: int, place: Path) -> tuple[dc.Batch, np.ndarray]:
+    """Makes a set, unless it is there already; gives it with the mean loss of every iteration."""
+    return (_ours if side == "ours" else _peer)(method, seed, place / f"{method}-{side}-{seed}")
+
+
+def _ours(method, seed, place):
+    iterations, _ = ITERATIONS[method]
+    words = ["--method", method, "--dataset", "mnist", "--ipc", "1", "--width", str(WIDTH), "--seed", str(seed)]
+    words += ["--iterations", str(iterations), "--eval-at", "0", "--workdir", str(place)]
+    if not (place / "condensed.npz").exists():
+        with StopRequest() as stop:
+            make(parse([*words, *(["--resume"] if place.exists() else [])]), stop)
+    rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
+    return dc.load_condensed(place / "condensed.npz").batch, np.array([row["loss"] for row in rows if "loss" in row])
+
+
+def _peer(method, seed, place):
+    (iterations, matches), path = ITERATIONS[method], place.with_suffix(".npz")
+    if not path.exists():
+        program = [sys.executable, "-m", "benchmarks.whole_peer"]
+        subprocess.run([*program, method, str(iterations * matches), str(WIDTH), str(seed), str(path)], check=True)
+    with np.load(path) as found:
+        images, losses = found["images"], found["losses"]
+    of_class = losses / len(images)  # the peer's is a sum over classes
+    return dc.Batch(images, class_labels(*images.shape[:2])), of_class.reshape(iterations, matches).mean(1)
+
+
+def judged(key: dc.Key, batch: dc.Batch, data: dc.data.Dataset) -> list[float]:
+    """Trains students on a set and gives their accuracies in percent."""
+    net = dc.network(dc.networks.ConvNet(data.num_classes, WIDTH), data.image_shape)
+    found = dc.evaluate(key, net, batch, data.test, recipe=dc.dc_recipe(EPOCHS), num_students=STUDENTS)
+    return [round(100 * float(accuracy), 2) for accuracy in found]
+
+
+def measured(methods: list[str], sets: int, place: Path, data: dc.data.Dataset) -> list[dict]:
+    """Makes and judges all sets, the sides in turn: a row for each."""
+    rows = []
+    for method in methods:
+        for seed in range(sets):
+            for side in SIDES:
+                batch, losses = made(side, method, seed, place)
+                key = jax.random.fold_in(jax.random.key(seed), SIDES.index(side))
+                accuracies = judged(key, batch, data)
+                rows.append({"method": method, "side": side, "seed": seed, "accuracies": accuracies})
+                rows[-1]["losses"] = [round(float(loss), 4) for loss in losses]
+                print(method, side, seed, f"{np.mean(accuracies):.1f} %", f"loss {losses[-1]:.4g}", flush=True)
+    return rows
+
+
+def told_apart(rows: list[dict], method: str) -> list[tuple[str, ...]]:
+    """Compares both sides by accuracy and by loss, whose values are means over a set's students and over parts of its iterations."""
+    by_side = {side: [row for row in rows if (row["method"], row["side"]) == (method, side)] for side in SIDES}
+    losses = {side: np.array([row["losses"] for row in found]) for side, found in by_side.items()}
+    half = max(losses["ours"].shape[1] // 2, 1)
+    values = {
+        "accuracy, %": {side: [np.mean(row["accuracies"]) for row in found] for side, found in by_side.items()},
+        "loss, first half": {side: found[:, :half].mean(1) for side, found in losses.items()},
+        "loss, second half": {side: found[:, half:].mean(1) for side, found in losses.items()},
+    }
+    return [(method, name, *_compared(*(np.asarray(each[side]) for side in SIDES))) for name, each in values.items()]
+
+
+def _compared(ours, peer):
+    errors = [values.std(ddof=1) / math.sqrt(len(values)) for values in (ours, peer)]
+    difference, error = ours.mean() - peer.mean(), math.hypot(*errors)
+    sides = [f"{values.mean():.4g} ± {each:.2g}" for values, each in zip((ours, peer), errors)]
+    return *sides, f"{difference / error:+.1f}", f"{ttest_ind(ours, peer, equal_var=False).pvalue:.2g}"
+
+
+HEADING = ("method", "of a set", "ours ± standard error", "peer", "difference / its error", "p (Welch)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", choices=ITERATIONS, default=[*ITERATIONS])
+    parser.add_argument("--sets", type=int, default=10, help="of each method and side (10)")
+    parser.add_argument("--workdir", type=Path, default=Path("runs/whole"), help="where sets are kept (runs/whole)")
+    parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")
+    wanted = parser.parse_args()
+    if wanted.sets < 2:
+        sys.exit("error: --sets is at least 2, since what is compared are means over sets with their errors.")
+    wanted.workdir.mkdir(parents=True, exist_ok=True)
+    configure_jax()
+    with sharding.across():
+        data = dc.data.load("mnist")
+        rows = measured(wanted.methods, wanted.sets, wanted.workdir, data.replicated())
+        facts = environment()
+    print(tables.table(HEADING, [line for method in wanted.methods for line in told_apart(rows, method)]))
+    if wanted.out:
+        wanted.out.write_text(json.dumps({"rows": rows, **facts}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

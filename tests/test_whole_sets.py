@@ -1,0 +1,52 @@
+"""The comparison of whole sets says what differs, and both sides start alike."""
+
+import jax
+import numpy as np
+import pytest
+
+import dcjax as dc
+from benchmarks import whole
+
+
+def rows(side, sets):
+    return [
+        {"method": "dc", "side": side, "seed": seed, "accuracies": accuracies, "losses": losses}
+        for seed, (accuracies, losses) in enumerate(sets)
+    ]
+
+
+def test_means_are_over_sets_and_a_difference_is_in_units_of_its_error():
+    ours = rows("ours", [([80, 82], [4.0, 2.0]), ([83, 85], [6.0, 4.0])])
+    peer = rows("peer", [([81, 83], [5.0, 5.0]), ([85, 87], [7.0, 7.0])])
+    accuracy, first, second = whole.told_apart(ours + peer, "dc")
+    assert accuracy[2:4] == ("82.5 ± 1.5", "84 ± 2")
+    assert float(accuracy[4]) == pytest.approx(-1.5 / 2.5)
+    assert float(accuracy[5]) > 0.5
+    assert first[2:4] == ("5 ± 1", "6 ± 1")
+    assert second[2:4] == ("3 ± 1", "6 ± 1")
+
+
+def test_both_sides_start_idc_from_the_same_images_made_smaller(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer, whole_peer
+
+    images = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
+    monkeypatch.setattr(peer, "drawn", lambda images, count: images[:count])
+    theirs = whole_peer.mixed(torch.tensor(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+    real = dc.Batch(images[None], np.ones((1, 4, 1), np.float32))
+    ours = dc.parameterizations.from_mixed(2)(jax.random.key(0), real, 1)
+    np.testing.assert_array_equal(theirs, np.asarray(ours)[0])
+
+
+def test_the_peer_makes_sets_of_both_methods():
+    pytest.importorskip("torch")
+    from benchmarks import whole_peer
+
+    rng = np.random.default_rng(0)
+    split = rng.integers(0, 256, (160, 28, 28, 1), np.uint8), np.arange(160) % 10
+    data = dc.data.from_arrays(split, split, name="mnist")
+    for method, views in (("dc", 1), ("idc", 4)):
+        images, losses = whole_peer.MAKERS[method](2, 4, data)
+        assert images.shape == (10, views, 1, 28, 28)
+        assert len(losses) == 2
+        assert np.isfinite(losses).all()
