@@ -6,10 +6,11 @@ python -m experiments.compare --dataset mnist --methods idc --ipc 1 --judge idc 
     --parameterizations pixels,multi_formation --trajectories on_synthetic,on_real
 
 python -m experiments.compare --dataset digits --methods bptt --ipc 1 --judge bptt --vary unroll_steps=5+20+80 unroll_momentum=0+0.9
+python -m experiments.compare --dataset mnist --methods random,dm,dc --ipc 1,10 --seeds 0 -- --minutes 15 --eval-minutes 2 5
 
-The third command asks what each of IDC's two parts is worth: its runs are IDC in everything else. The last one does the same for two
-settings, and draws `comparison.png`. Flags after `--` go to every run
-that has them. A comparison that was stopped goes on when the same command is given again.
+The third command asks what each of IDC's two parts is worth: its runs are IDC in everything else. The fourth one does the same for two
+settings, and draws `comparison.png`; so does the last, which asks what a given time is worth. Flags after `--` go to every run that has
+them. A comparison that was stopped goes on when the same command is given again, and runs of some minutes go on for more.
 """
 
 import dataclasses
@@ -29,6 +30,8 @@ from experiments.pipeline import figures, grid
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.passes import equal_passes
+from experiments.report import times
+from experiments.report.records import Comparison
 from experiments.run import run
 from experiments.settings.flags import flags_in, read, words_of
 from experiments.settings.parse import parse, safe_name
@@ -156,12 +159,19 @@ def compare(argv: list[str]) -> None:
     cells = [*_cells(wanted, place, evaluation, passed)]
     facts = {"command": command, "dataset": wanted.dataset, "evaluation": evaluation, **_note(wanted, cells)}
     rows = grid.fill(run, place, cells, facts)
-    if wanted.varied():
+    _draw(wanted, place / "comparison.png", cells, Comparison(place, {**facts, "rows": rows}))
+
+
+def _draw(wanted, path, cells, found):
+    """Draws the accuracies over minutes, over a setting, or by method and parameterization, whichever was asked for."""
+    if times.is_timed(found):
+        times.plot(path, [found])
+    elif wanted.varied():
         labels = [(each.label, list(each.varied.values())) for each in _combinations(wanted)]
-        figures.varied(place / "comparison.png", list(wanted.varied()), labels, rows)
+        figures.varied(path, list(wanted.varied()), labels, found.rows)
     elif len(wanted.methods) > 1 and wanted.members("parameterization"):
         title = f"Test accuracy (%), {wanted.ipc[0]} image(s) per class"
-        figures.heat(place / "comparison.png", title, wanted.parameterizations, wanted.methods, _squares(cells, rows))
+        figures.heat(path, title, wanted.parameterizations, wanted.methods, _squares(cells, found.rows))
 
 
 def _squares(cells, rows):

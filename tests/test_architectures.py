@@ -294,3 +294,23 @@ def test_the_top_are_those_of_the_proxy(monkeypatch):
     (row, _) = standings.rows(known, ["dc"], 0)
     assert "all" not in row
     assert row["top"]["value"] == -1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no list of memory maps")
+def test_a_search_keeps_the_programs_of_one_candidate(monkeypatch):
+    """A process may have 65530 memory maps, which those of thirty candidates would fill."""
+    counts, note = [], Search._in_turn
+
+    def noting(self, title, candidates, wanted, on_candidate):
+        def count():
+            counts.append(len(Path("/proc/self/maps").read_text().splitlines()))
+            on_candidate()
+
+        return note(self, title, candidates, wanted, count)
+
+    monkeypatch.setattr(Search, "_in_turn", noting)
+    architectures.search(
+        ["set.npz", *GRID[:2], "--widths", "2,3,4", *GRID[4:8], "--norms", "none", *QUICK, "--workdir", "search"]
+    )
+    assert len(counts) == 3
+    assert counts[-1] - counts[0] < 100

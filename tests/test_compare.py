@@ -231,7 +231,7 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
         **{"labels": "hard", "label_rate": 0.1, "label_certainty": 0.9, "init_seed": None},
         **{"minutes": None, "eval_views": "all", "settle_images": 16, "settle_momentum": 0.1},
         **{"dsa_strategy": (), "network_dsa_strategy": (), "eval_dsa_strategy": ()},
-        **{"channels": None, "only_classes": (), "statistics": "own"},
+        **{"channels": None, "only_classes": (), "statistics": "own", "eval_minutes": ()},
     }
     launched = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
     found = [parse(cell.arguments).values() for cell in filled[0]]

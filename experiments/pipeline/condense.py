@@ -17,11 +17,11 @@ from experiments.pipeline.job import Job, Made
 from experiments.pipeline.pretrain import Pretraining
 from experiments.pipeline.processes import any_of
 from experiments.pipeline.rundir import RunDirectory
-from experiments.pipeline.score import due, evaluate_if_due
+from experiments.pipeline.score import evaluate_on_the_way, students_due
 from experiments.pipeline.stop import StopRequest
 from experiments.settings import saved
 
-_RESERVED = {"iteration", "seconds", "deviation"}  # names in metrics.jsonl that say what a row is
+_RESERVED = {"iteration", "seconds", "deviation", "students"}  # names in metrics.jsonl that say what a row is
 
 
 def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: StopRequest) -> Made:
@@ -30,13 +30,15 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop), total)
     directory.write_json("config.json", saved.dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
-    spent = _seconds(directory)
+    taken = _seconds(directory)
+    spent, last = sum(taken), taken[-1] if taken else 0.0
     total = start if _is_over(settings, spent) else total
     step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, 0.0)
     stop.check()
+    students = students_due(settings, start, spent - last, spent)
+    evaluate_on_the_way(job, directory, state.learned, start, students, stop)  # that it was stopped in
     with _progress(settings, total, start, spent) as advance:
         for t in range(start + 1, total + 1):
-            evaluate_if_due(job, directory, state.learned, t - 1, stop)
             began = time.perf_counter()
             state, metrics = step(job.keys.step, state, source(t - 1), np.int32(t - 1))
             values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
@@ -47,22 +49,23 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
             spent += seconds
             advance(f"loss {values['loss']:.4g}", spent)
             stopping, over = stop.requested, _is_over(settings, spent)  # read once: a run stops only where it was saved
-            if stopping or over or t % settings.checkpoint_every == 0 or t == total or t in due(settings):
+            students = students_due(settings, t, spent - seconds, spent)
+            if stopping or over or students or t % settings.checkpoint_every == 0 or t == total:
                 _check_finite(values["loss"], state.learned, t, checkpoints)
                 checkpoints.save(t, state, saved.dump(settings))
             if stopping:
                 stop.check()
+            evaluate_on_the_way(job, directory, state.learned, t, students, stop)
             if over:
                 total = t
                 break
-    evaluate_if_due(job, directory, state.learned, total, stop)
     checkpoints.wait()
     return Made(state.learned, _facts(directory, total, compile_seconds), total)
 
 
 def _seconds(directory):
-    """Adds up the time of the iterations that are logged."""
-    return sum(row["seconds"] for row in directory.history() if "loss" in row and "seconds" in row)
+    """Lists the seconds of the iterations that are logged."""
+    return [row["seconds"] for row in directory.history() if "loss" in row and "seconds" in row]
 
 
 def _is_over(settings, spent):

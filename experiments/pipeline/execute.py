@@ -72,7 +72,7 @@ def _begun(settings, stop):
 def _as_made(settings, made):
     """Gives the settings that make the same set again: of a run by time, with the iterations that it came to."""
     by_time = made.iterations and settings.minutes
-    return settings.replace(iterations=made.iterations, minutes=None) if by_time else settings
+    return settings.replace(iterations=made.iterations, minutes=None, eval_minutes=()) if by_time else settings
 
 
 def _check_alike(settings, data, directory):

@@ -98,6 +98,29 @@ def heat(
     _save(figure, path, 120)
 
 
+def times(path: Path, panels: dict[str, tuple[dict[str, list[dict]], dict[str, float]]]) -> None:
+    """Draws for every panel the accuracies of methods over the minutes that they condensed for, and those of real images as level lines.
+
+    Args:
+        path: file of the PNG.
+        panels: by title, the points of every method (`minutes`, `mean` and `std`), and the accuracy of every choice of real images.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 3.8), squeeze=False, layout="constrained")
+    for axis, (title, (lines, levels)) in zip(axes[0], panels.items()):
+        for name, points in lines.items():
+            x, mean, deviation = zip(*((point["minutes"], point["mean"], point["std"]) for point in points))
+            axis.errorbar(x, mean, deviation, marker="o", capsize=3, label=name)
+        for style, (name, level) in zip(("--", ":", "-.", (0, (5, 1))), levels.items()):
+            axis.axhline(level, color="grey", linestyle=style, label=name)
+        ticks = sorted({point["minutes"] for points in lines.values() for point in points})
+        axis.set(title=title, xlabel="minutes of condensing", ylabel="test accuracy (%)", xscale="log")
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    _save(figure, path, 120)
+
+
 def agreement(path: Path, panels: dict[str, list[tuple[float, float]]]) -> None:
     """Draws for every proxy a point for each network: its accuracy after training on the proxy, and after training on the whole set.
 

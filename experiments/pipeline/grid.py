@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from dcjax import InputError
 from experiments.methods import METHODS
 from experiments.parts.values import flag
-from experiments.pipeline import lock, show
+from experiments.pipeline import lock, show, tabulated
 from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
-from experiments.pipeline.machine import environment
+from experiments.pipeline.machine import environment, release_programs
 from experiments.pipeline.rundir import write_text
 from experiments.report import markdown
 from experiments.report.records import Comparison
@@ -87,7 +85,9 @@ def _fill(run, place, cells, facts):
     results = [_result(cell.arguments) for cell in cells]
     result = {
         **facts,
-        "rows": _rows([*zip(cells, results)]),
+        "rows": tabulated.rows(
+            [tabulated.Made(*cell[:2], parse(cell.arguments), result) for cell, result in zip(cells, results)]
+        ),
         **(
             {"seconds": round(time.perf_counter() - began, 1)} if all(outcome.is_whole for outcome in outcomes) else {}
         ),  # a part of the time says nothing
@@ -129,8 +129,9 @@ def check_place(settings):
 
 
 def _decides(settings):
-    """Gives the settings on which the figures of a run depend: those on the way are no figures of a table."""
-    return {name: value for name, value in dump(settings).items() if name != "eval_at"}
+    """Gives the settings on which the figures of a run depend, but for those on the way; a run of some minutes may go on for more."""
+    found = {name: value for name, value in dump(settings).items() if name not in ("eval_at", "eval_minutes")}
+    return found | ({"minutes": bool(found["minutes"])} if "minutes" in found else {})
 
 
 class Outcome(NamedTuple):
@@ -142,8 +143,9 @@ class Outcome(NamedTuple):
 
 def _finish(run, arguments):
     """Runs a cell that is not finished, from where it was stopped. One that diverges leaves the others to be made."""
-    place = Path(parse(arguments).workdir)
-    if (place / "result.json").is_file() and _result(arguments).get("complete"):
+    settings = parse(arguments)
+    place = Path(settings.workdir)
+    if (place / "result.json").is_file() and _result(arguments).get("complete") and not _lacks(settings, place):
         return Outcome(is_whole=False)
     is_begun = (place / "config.json").is_file()
     try:
@@ -153,37 +155,16 @@ def _finish(run, arguments):
         raise
     except Diverged as diverged:
         return Outcome(not is_begun, f"{place}. {diverged}")
+    finally:
+        release_programs()  # the next run has others
     return Outcome(not is_begun)
+
+
+def _lacks(settings, place):
+    """Tells whether a run that ended after some minutes is to go on for more."""
+    wanted, noted = (each.values().get("minutes") or 0 for each in (settings, load(place / "config.json")))
+    return wanted > noted
 
 
 def _result(arguments):
     return json.loads(Path(parse(arguments).workdir, "result.json").read_text())
-
-
-def _rows(results):
-    """Gives a record for each row and column of the table: the mean over all students, and the mean of each set."""
-    rows = []
-    for (row, ipc), group in itertools.groupby(results, key=lambda pair: pair[0][:2]):
-        group = [*group]
-        sets = [next(iter(result["accuracy"].values()))["values"] for _, result in group]
-        everyone = np.concatenate(sets)
-        rows.append(
-            {
-                "method": row,
-                "ipc": ipc,
-                "mean": round(float(everyone.mean()), 2),
-                "std": round(float(everyone.std()), 2),
-                "set_means": [round(float(np.mean(values)), 2) for values in sets],
-                "students": len(everyone),
-                **_sizes([result for _, result in group]),
-            }
-        )
-    return rows
-
-
-def _sizes(results):
-    """Says what the sets of a cell store and how many steps of what is learned they took; the mean of sets that differ."""
-    stored = [result["stored_bytes"] for result in results if "stored_bytes" in result]
-    configs = [result["config"] for result in results if "condense_seconds" in result]
-    steps = [config["iterations"] * config["matches"] for config in configs]
-    return {name: round(float(np.mean(found))) for name, found in {"bytes": stored, "steps": steps}.items() if found}

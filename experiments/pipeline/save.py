@@ -69,11 +69,29 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
         "complete": is_all,
         "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
         **made.facts,
+        **_on_the_way(directory.history()),
         **({"stored_bytes": _bytes(made.learned.syn)} if made.learned is not None else {}),
         **environment(),
         "config": dump(job.settings),
     }
     directory.write_json("result.json", result)
+
+
+def _on_the_way(history):
+    """Lists the accuracies that were measured on the way, each with the minutes of iterations before it."""
+    seconds = {row["iteration"]: row["seconds"] for row in history if "loss" in row and "seconds" in row}
+    found = [
+        {
+            "iteration": row["iteration"],
+            "minutes": round(sum(took for t, took in seconds.items() if t <= row["iteration"]) / 60, 4),
+            "mean": row["accuracy"],
+            "std": row["deviation"],
+            **({"students": row["students"]} if "students" in row else {}),
+        }
+        for row in history
+        if "deviation" in row
+    ]
+    return {"on_the_way": found} if found else {}
 
 
 def _bytes(syn):

@@ -11,6 +11,7 @@ import dcjax as dc
 from dcjax.base import Learned
 from experiments.pipeline import scores, show
 from experiments.pipeline.job import Job
+from experiments.pipeline.processes import any_of
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import RandomDraws, accuracies, everything
@@ -20,10 +21,11 @@ _LONG = 100  # iterations
 WHOLE_STUDENTS = 3  # students of the full training set: its accuracy hardly varies and takes long
 
 
-def evaluate_if_due(job: Job, directory: RunDirectory, learned: Learned, iteration: int, stop: StopRequest) -> None:
-    """Evaluates at the iterations that are due, once: a resumed run does not repeat what is logged."""
-    students = due(job.settings).get(iteration)
-    if students is None:
+def evaluate_on_the_way(
+    job: Job, directory: RunDirectory, learned: Learned, iteration: int, students: int, stop: StopRequest
+) -> None:
+    """Evaluates by some students, if any, once: a resumed run does not repeat what is logged."""
+    if not students:
         return
     if any(row["iteration"] == iteration and "deviation" in row for row in directory.history()):
         return
@@ -31,11 +33,26 @@ def evaluate_if_due(job: Job, directory: RunDirectory, learned: Learned, iterati
     how = {"title": f"evaluating iteration {iteration}", "recipe": job.method.recipe, "hyper": learned.hyper}
     values = accuracies(key, job.method.net, job.decoded(learned.syn), job.data, students, check=stop.check, **how)
     score = show.summary(values)
-    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"])
+    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"], students=students)
+
+
+def students_due(settings: Settings, iteration: int, began: float, ended: float) -> int:
+    """Counts the students of the evaluation after an iteration, 0 where none is due.
+
+    Args:
+        settings: `eval_at` names iterations, `eval_minutes` times; by default a quarter and a half of the way are due.
+        iteration: the iteration that has ended.
+        began: seconds of all iterations before it.
+        ended: those seconds with its own.
+    """
+    minutes = settings.eval_minutes
+    if minutes and any_of(any(began < 60 * each <= ended for each in minutes)):
+        return settings.num_students
+    return due(settings).get(iteration, 0)
 
 
 def due(settings: Settings) -> dict[int, int]:
-    """Gives the iterations after which the set is evaluated on the way, with the number of students.
+    """Gives the iterations after which a set is evaluated with the number of students.
 
     Unless `eval_at` names some, they are a quarter and a half of the way of a run that is long and has many students in the end, a tenth
     of which cost little.

@@ -11,6 +11,7 @@ import dcjax as dc
 from dcjax.training import flatten
 from experiments.pipeline import show, standings
 from experiments.pipeline.candidates import Candidate
+from experiments.pipeline.machine import release_programs
 from experiments.pipeline.proxies import Proxy
 from experiments.pipeline.record import EARLY, WHOLE, Record
 from experiments.pipeline.stop import StopRequest
@@ -63,6 +64,7 @@ class Search(NamedTuple):
         with show.progress(title, len(candidates), len(candidates) - len(lacking)) as advance:
             for candidate in lacking:
                 yield candidate
+                release_programs()
                 on_candidate()
                 advance(candidate.name)
 

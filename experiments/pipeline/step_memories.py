@@ -18,6 +18,7 @@ from experiments.pipeline import grid
 from experiments.pipeline.build import unusual
 from experiments.pipeline.execute import make
 from experiments.pipeline.job import check_images, load_data, prepare
+from experiments.pipeline.machine import release_programs
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Stream
 from experiments.settings.flags import flags_in, words_of
@@ -112,6 +113,7 @@ class StepMemories:
                 self._make_experts(settings)
             is_begun = (directory / "config.json").is_file()
             make(parse([*self._words(step), *(["--resume"] if is_begun else [])]), self.stop)
+            release_programs()  # the next memory has others
         return dc.load_condensed(directory / "condensed.npz")
 
     def _check(self, step):

@@ -17,11 +17,12 @@ from experiments.methods import table
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.rundir import write_text
 from experiments.pipeline.show import say
-from experiments.report import documents, page, records
+from experiments.report import documents, page, records, times
 from experiments.settings.flags import read
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 METHODS_BEGIN, METHODS_END = "<!-- methods -->", "<!-- /methods -->"
+TIMES_BEGIN, TIMES_END = "<!-- times -->", "<!-- /times -->"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Report:
     html: str | None = None
     """File for one self-contained page, with images, curves and settings."""
     readme: str | None = None
-    """Markdown file whose text between <!-- results --> and <!-- /results --> is replaced by a table for each data set; likewise methods."""
+    """Markdown file whose text between <!-- results --> and <!-- /results --> is replaced by a table for each data set; likewise times and
+    methods."""
+    times: str | None = None
+    """PNG file for a plot of accuracies over minutes, of comparisons that were made with --eval-minutes."""
     details: str | None = None
     """Markdown file for all tables, with the command and the machine behind every figure; a README links to it."""
 
@@ -52,15 +56,24 @@ def report(argv: list[str]) -> None:
     found = records.find(wanted.runs)
     texts = {}
     if wanted.readme:
-        texts[wanted.readme] = replaced(Path(wanted.readme), documents.readme(found, _address(wanted)))
+        texts[wanted.readme] = replaced(
+            Path(wanted.readme), documents.readme(found, _address(wanted)), times.tabulated(found.comparisons)
+        )
     if wanted.details:
         texts[wanted.details] = documents.details(found)
     if wanted.html:
         texts[wanted.html] = page.html(found)
+    if wanted.times and not times.panels(found.comparisons):
+        raise InputError(
+            "No comparison was made with --eval-minutes, so there is nothing for --times to draw: leave it out."
+        )
     print(documents.readme(found), end="")
     for path, text in texts.items():
         _write(Path(path), text)
         say(f"Written to {path}")
+    if wanted.times:
+        times.plot(Path(wanted.times), found.comparisons)
+        say(f"Written to {wanted.times}")
 
 
 def _address(wanted):
@@ -68,8 +81,8 @@ def _address(wanted):
     return wanted.details and os.path.relpath(wanted.details, Path(wanted.readme).parent)
 
 
-def replaced(path: Path, document: str) -> str:
-    """Gives the text of a file with the tables of results in their place, and that of methods if it has a place."""
+def replaced(path: Path, document: str, by_minutes: str = "") -> str:
+    """Gives the text of a file with the tables of results in their place, and those of times and methods if they have a place."""
     try:
         text = path.read_text()
     except (OSError, ValueError) as error:
@@ -77,6 +90,7 @@ def replaced(path: Path, document: str) -> str:
     if END not in text.partition(BEGIN)[2]:
         raise InputError(f"{path} has no place for the tables: put a line {BEGIN} and below it a line {END} into it.")
     text = _between(text, BEGIN, END, document)
+    text = _between(text, TIMES_BEGIN, TIMES_END, by_minutes) if TIMES_BEGIN in text else text
     return _between(text, METHODS_BEGIN, METHODS_END, table()) if METHODS_BEGIN in text else text
 
 

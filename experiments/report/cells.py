@@ -68,7 +68,7 @@ def of_run(run: Run) -> Figure:
     return Figure(
         setting,
         config["method"],
-        _label(config["method"], others, config.get("eval_epochs") if is_whole else None),
+        _label(words.method(config["method"]), others, config.get("eval_epochs") if is_whole else None),
         None if is_whole else config["ipc"],
         run.accuracy[own],
         1,
@@ -80,23 +80,27 @@ def of_run(run: Run) -> Figure:
 
 def of_comparison(found: Comparison) -> Iterator[Figure]:
     """Gives the figures of a comparison."""
-    own, passed = grid.split(shlex.split(found.command))
+    _, passed = grid.split(shlex.split(found.command))
     evaluation, pairs = found.result["evaluation"], _pairs(passed)
-    methods = _pairs(own).get("methods", "").split(",")
     for row in found.rows:
         method = row["method"] if row["method"] in METHODS else ""
         known = {name: value for name, value in pairs.items() if not method or _has(method, found, name, passed)}
         setting = Setting(found.result["dataset"], _network(_config(found, pairs)), judged(evaluation))
         others = _others(known)
-        label = _label(
-            method or _replaced(row["method"], methods),
-            others,
-            evaluation["eval_epochs"] if method == "whole" else None,
-        )
+        epochs = evaluation["eval_epochs"] if method == "whole" else None
+        label = _label(named(found, row["method"]), others, epochs)
         is_published = method and not others and not pairs.keys() & (_NETWORK | _DATA)
         paper = _published(method, found.result["dataset"], row["ipc"], evaluation) if is_published else None
         score = {name: row[name] for name in ("mean", "std", "students")}
         yield Figure(setting, method, label, row["ipc"], score, len(row["set_means"]), paper, None)
+
+
+def named(found: Comparison, row: str) -> str:
+    """Names a row of a comparison by its method, in capitals as in papers, with the parts that were replaced."""
+    if row in METHODS:
+        return words.method(row)
+    methods = _pairs(grid.split(shlex.split(found.command))[0]).get("methods", "").split(",")
+    return _replaced(row, methods)
 
 
 def judged(evaluation: dict) -> str:
@@ -150,8 +154,8 @@ def _others(pairs):
     return [f"{name.replace('_', ' ')} {pairs[name]}".strip() for name in names]
 
 
-def _label(method, others, epochs):
-    return ", ".join([words.method(method), *([f"{epochs} epochs"] if epochs else []), *others])
+def _label(name, others, epochs):
+    return ", ".join([name, *([f"{epochs} epochs"] if epochs else []), *others])
 
 
 def _replaced(row, methods):

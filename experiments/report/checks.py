@@ -42,6 +42,8 @@ def evaluation(content: dict) -> None:
 def comparison(content: dict) -> None:
     for row in content["rows"]:
         _types(row, method=str, ipc=int | None, students=int, set_means=list)
+        for each in row.get("by_minutes", []):
+            _numbers(each, ("minutes", "mean", "std"))
     _means(content["rows"])
     _types(content, command=str, dataset=str, evaluation=dict)
     _types(content["evaluation"], eval_epochs=int, eval_augment=str)

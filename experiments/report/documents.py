@@ -2,7 +2,7 @@
 
 import itertools
 
-from experiments.report import cells, markdown, merged, others, tables, words
+from experiments.report import cells, markdown, merged, others, tables, times, words
 from experiments.report.cells import Figure
 from experiments.report.records import DATASETS, Comparison, Found
 
@@ -13,13 +13,14 @@ _READING = (
 
 
 def readme(found: Found, details: str | None = None) -> str:
-    """Writes a table for each data set: methods x images per class, without the rows in which parts of a method were replaced.
+    """Writes a table for each data set: methods x images per class, without rows in which parts were replaced, or that `times` shows.
 
     Args:
         found: what was measured.
         details: address of the other document, for a link to it.
     """
-    figures = [each for each in _all(found) if each.method]
+    untimed = found._replace(comparisons=[each for each in found.comparisons if not times.is_timed(each)])
+    figures = [each for each in _all(untimed) if each.method]
     parts = [f"{_READING}\n"]
     for dataset, group in itertools.groupby(sorted(figures, key=_by_dataset), key=lambda each: each.setting.dataset):
         parts.append(f"**{markdown.escape(words.dataset(dataset))}**\n\n{_of_dataset(merged.table(group))}")

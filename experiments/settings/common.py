@@ -9,6 +9,7 @@ from experiments.parts.images import Images
 from experiments.parts.part import Part, claim
 from experiments.parts.values import (
     MOST,
+    POSITIVE,
     Count,
     Mark,
     MaybeChannels,
@@ -83,6 +84,11 @@ class Loop(Part):
     eval_at: Annotated[tuple[int, ...], *Free] = ()
     """Iterations after which the set is evaluated besides the last, 0 for none; a quarter and a half of 100 or more when not given, each by a
     tenth of the students."""
+    eval_minutes: Annotated[tuple[float, ...], *POSITIVE, *Free] = ()
+    """Minutes after which the set of a run of --minutes is evaluated besides the end."""
+
+    def idle(self, settings: Any) -> dict[str, str]:
+        return {} if self.minutes else {"eval_minutes": "a run without --minutes"}
 
     def check(self, settings: Any) -> None:
         last = MOST if self.minutes else self.iterations
