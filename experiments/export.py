@@ -4,10 +4,12 @@ python -m experiments.export runs/dc-mnist-1 --format npz       # images, labels
 python -m experiments.export runs/dc-mnist-1 --format pt        # for PyTorch, in the layout of DC's and DM's files
 python -m experiments.export runs/compare-mnist/dc-1-* --format pt --workdir exported   # a set for every seed
 python -m experiments.export runs/dc-mnist-1 --format png       # a folder of images per class, and what rounding costs
+python -m experiments.export dc-mnist-1 --format poster         # one picture: all training images beside those that replace them
 """
 
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +29,9 @@ from experiments.pipeline.build import build
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.job import load_data
 from experiments.pipeline.machine import configure_jax
+from experiments.pipeline.poster import poster
 from experiments.pipeline.rundir import write_text
+from experiments.pipeline.sets import source as source_of
 from experiments.pipeline.stated import to_state
 from experiments.pipeline.students import accuracies
 from experiments.settings import saved
@@ -40,6 +44,7 @@ def _write_pt(out, *sets):
 
 
 WRITERS = {"npz": foreign.write_npz, "png": foreign.write_png, "pt": _write_pt}
+_SUFFIXES = {"npz": "images.npz", "pt": "images.pt", "png": "images", "poster": "poster.png"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +53,17 @@ class Export:
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Run directory, its condensed.npz, or the name of a set that comes with dcjax; pt: also runs of several seeds, or a comparison."""
-    format: Literal["npz", "png", "pt"]
-    """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files."""
+    format: Literal["npz", "png", "pt", "poster"]
+    """npz: plain arrays. png: a folder of 8-bit images per class. pt: PyTorch tensors in the layout of DC's and DM's files. poster: one picture
+    of all training images and those that replace them."""
     workdir: str | None = None
-    """Folder for images.npz, images.pt or images/; that of condensed.npz when not given, or for a set that comes with dcjax the current one."""
+    """Folder for images.npz, images.pt, poster.png or images/; that of condensed.npz when not given, or for a set that comes with dcjax the current one."""
     evaluate: bool = True
     """png: measure what rounding to 8 bits costs in accuracy, by the recipe of the run."""
     num_students: Steps = 5
     """png: students (networks trained from scratch) on the exact set, and as many on the rounded one."""
     data_dir: str | None = None
-    """png: folder of prepared TFDS datasets; as for the run when not given."""
+    """png, poster: folder of prepared TFDS datasets; as for the run when not given."""
 
     def __post_init__(self):
         if not self.runs:
@@ -77,13 +83,12 @@ def run(argv: list[str]) -> None:
     sets = [dc.load_condensed(source) for source in sources]
     _check(request, sources, sets)
     source = sources[0]
-    suffix = "" if request.format == "png" else f".{request.format}"
-    usual = (
-        Path(f"{source.stem}-images{suffix}")
-        if source.resolve().parent == PLACE
-        else source.with_name(f"images{suffix}")
-    )
+    name = _SUFFIXES[request.format]
+    usual = Path(f"{source.stem}-{name}") if source.resolve().parent == PLACE else source.with_name(name)
     out = Path(request.workdir).expanduser() / usual.name if request.workdir else usual
+    if request.format == "poster":
+        _draw(out, source, sets[0], request.data_dir)
+        return
     setting = _setting(source, request) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, *sets)
     show.say(f"{sum(np.prod(each.batch.image.shape[:2]) for each in sets)} images are in {out}")
@@ -93,6 +98,19 @@ def run(argv: list[str]) -> None:
         note = out / "export.json"
         write_text(note, json.dumps({**json.loads(note.read_text()), "accuracy": accuracy}, indent=2) + "\n")
         show.console.print(_table(setting[0], accuracy))
+
+
+def _draw(out, source, condensed, data_dir):
+    """Draws the poster, with the accuracies that the set notes."""
+    data = source_of(source, None, data_dir, None).load()
+    counts = sum(data.train.counts), math.prod(condensed.batch.image.shape[:2])
+    known = [condensed.meta.get("accuracy", {}).get(name) for name in ("whole", "condensed")]
+    beside = [
+        f": networks trained on them reach {score['mean']:.1f} % on the test images" if score else "" for score in known
+    ]
+    captions = tuple(f"{count:,} images{text}".replace(",", " ") for count, text in zip(counts, beside))
+    poster(out, np.asarray(data.train.image), condensed.pixels.reshape(-1, *data.image_shape), captions)
+    show.say(f"The poster is {out}")
 
 
 def _sources(place):

@@ -10,21 +10,25 @@ LETTER = 8.5  # pixels that a letter is wide, on average
 LINES = 3  # of a name
 
 
-def font() -> ImageFont.FreeTypeFont:
-    """Gives matplotlib's own font."""
-    return _charted()[0]
+@functools.cache
+def font(size: int = 14) -> ImageFont.FreeTypeFont:
+    """Gives matplotlib's own font, so many pixels high."""
+    return ImageFont.truetype(_path(), size)
 
 
 @functools.cache
 def _charted():
-    path = font_manager.findfont("DejaVu Sans")
-    return ImageFont.truetype(path, 14), frozenset(ft2font.FT2Font(path).get_charmap())
+    return frozenset(ft2font.FT2Font(_path()).get_charmap())
+
+
+def _path():
+    return font_manager.findfont("DejaVu Sans")
 
 
 def legible(number: int, name: str) -> str:
     """Gives the name of a class, or its number where the font lacks a character of it."""
     name = " ".join(name.split())
-    return name if name and {*map(ord, name)} <= _charted()[1] else f"class {number}"
+    return name if name and {*map(ord, name)} <= _charted() else f"class {number}"
 
 
 def wrapped(name: str, width: int) -> list[str]:
