@@ -303,3 +303,20 @@ def test_pictures_cut_short_leave_nothing(run, monkeypatch):
     monkeypatch.setattr("dcjax.foreign._write._picture", fail)
     assert main([str(run), "--format", "png", "--no-evaluate"]) == 2
     assert {path.name for path in run.iterdir()} == {"condensed.npz", "config.json"}
+
+
+def test_a_set_without_its_run_is_judged_as_it_notes(tmp_path, data):
+    """As the sets that come with dcjax are: they have no settings beside them."""
+    exported = tmp_path / "out"
+    export("dc-digits-1", "--format", "png", "--workdir", exported, "--num-students", "1")
+    (note,) = exported.glob("*/export.json")
+    accuracy = json.loads(note.read_text())["accuracy"]
+    stated = dc.load_condensed("dc-digits-1").meta["accuracy"]["condensed"]
+    assert abs(accuracy["exact"]["mean"] - stated["mean"]) < 4 * stated["std"]
+    assert accuracy["png"]["students"] == 1
+
+
+def test_a_set_that_notes_no_network_is_not_judged(run, capsys):
+    (run / "config.json").unlink()
+    assert main([str(run), "--format", "png"]) != 0
+    assert "the set does not note its network" in capsys.readouterr().err
