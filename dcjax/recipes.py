@@ -113,19 +113,23 @@ class Recipe(NamedTuple):
     begin: Callable[[Network, Key], Params] = AnyStart()
     views: int = 1  # of every source; where there are several, an epoch sees one of them, drawn at random (HaBa)
 
+    @property
+    def replays(self) -> bool:
+        """Tells whether it takes images in their order, as many of each class, as only a condensed set has them."""
+        return any(isinstance(phase, Replay) for phase in self.phases)
+
     def plain(self) -> "Recipe":
         """Gives the same recipe without augmentation and mixing."""
         return self._replace(augment=identity, mix=no_mixing)
 
     def settle(self, key: Key, net: Network, params: Params, batch: Batch) -> Params:
         """Settles a student on its training set, a flat batch, by random mini-batches of the size that it was trained on; see `settling`."""
-        replays = any(isinstance(phase, Replay) for phase in self.phases)
-        size = self.batch_size * (batch.label.shape[-1] if replays else 1)
+        size = self.batch_size * (batch.label.shape[-1] if self.replays else 1)
         return on_training_set(key, net, params, batch, batch_size=size, augment=self.augment, mix=self.mix)
 
     def of_one_view(self, views: int) -> "Recipe":
         """Gives the same recipe for a set of so many views of every source, of which an epoch sees one, drawn for each source."""
-        if not all(isinstance(phase, Phase) for phase in self.phases):
+        if self.replays:
             raise InputError(
                 "A replay takes the images in their order, all of them: give a recipe of epochs, or one of all views."
             )

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 import dcjax as dc
+from experiments.evaluate import evaluate
 from experiments.pipeline import recipes, rivals, show
 from experiments.settings.parse import parse
 from experiments.settings.settings import published
@@ -95,3 +96,16 @@ def test_a_set_is_tested_beside_the_whole_set_for_as_many_epochs_as_its_recipe_h
         assert row["accuracy"]["whole"]["epochs"] == expected
         assert abs(seen[-1] - expected) <= 1  # DC's schedule has one more
         assert ("relative" in row) == (expected == 300)
+
+
+def test_it_cannot_be_trained_on_by_the_steps_that_images_were_learned_for(tmp_path, monkeypatch):
+    """DD's own recipe takes as many images of every class, in order."""
+    monkeypatch.chdir(tmp_path)
+    data = dc.data.load("digits")
+    batch = data.sample(jax.random.key(0), 1)
+    meta = {"method": "dd", "dataset": "digits", "ipc": 1}
+    meta["recipe"] = {"schedule": "replay", "settings": {"eval_passes": 3, "eval_rate": 0.02}}
+    dc.save_condensed(tmp_path / "dd.npz", batch, dc.Learned({"image": batch.image}, ()), data, meta)
+    with pytest.raises(dc.InputError, match="which the whole training set has not: give --rivals random"):
+        evaluate(["dd.npz", "--networks", "mlp"])
+    assert [path.name for path in tmp_path.iterdir()] == ["dd.npz"]
