@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dcjax as dc
-from experiments.pipeline import grid, tabulated
+from experiments.pipeline import figures, grid, tabulated
 from experiments.pipeline.score import students_due
 from experiments.report import __main__ as command
 from experiments.report import times
@@ -30,50 +30,68 @@ def test_minutes_on_the_way_are_those_of_a_run_by_minutes():
         parse(["--eval-minutes", "2"])
     with pytest.raises(dc.InputError, match="--eval-minutes must be a positive number"):
         parse(["--minutes", "2", "--eval-minutes", "0"])
+    with pytest.raises(dc.InputError, match="--eval-minutes names 2, but the run ends after --minutes 2"):
+        parse(["--minutes", "2", "--eval-minutes", "1", "2"])
 
 
 def test_a_run_is_evaluated_after_minutes_and_may_go_on_for_more(tmp_path):
     place = tmp_path / "run"
     words = ["--network", "mlp", "--num-students", "2", "--eval-epochs", "2", "--no-baseline", "--workdir", str(place)]
-    run([*words, "--minutes", "0.004", "--eval-minutes", "0.001"])
+    run([*words, "--minutes", "0.02", "--eval-minutes", "0.002"])
     first = json.loads((place / "result.json").read_text())
-    assert [each["minutes"] >= 0.001 for each in first["on_the_way"]] == [True]
+    assert [each["began"] < 0.002 <= each["minutes"] for each in first["on_the_way"]] == [True]
     assert first["on_the_way"][0]["students"] == 2
     assert first["on_the_way"][0]["iteration"] < first["config"]["iterations"]
-    run([*words, "--minutes", "0.008", "--eval-minutes", "0.001", "0.004", "--resume"])
+    run([*words, "--minutes", "0.03", "--eval-minutes", "0.002", "0.02", "--resume"])
     later = json.loads((place / "result.json").read_text())
     assert later["config"]["iterations"] > first["config"]["iterations"]
     assert later["on_the_way"][0] == first["on_the_way"][0]
     assert later["on_the_way"][1]["iteration"] == first["config"]["iterations"]  # where it had ended
 
 
-def made(method, on_the_way, mean, words=("--minutes", "15", "--eval-minutes", "2", "5")):
-    result = {
-        "accuracy": {"condensed": {"mean": mean, "std": 1.0, "values": [mean - 1, mean + 1], "students": 2}},
-        "on_the_way": [{"minutes": m, "mean": value, "std": 1.0, "students": 2} for m, value in on_the_way],
-    }
-    return tabulated.Made(method, 1, parse(list(words)), result)
+def finished(on_the_way, mean, words=("--minutes", "15", "--eval-minutes", "2", "5")):
+    passed = [{"began": m - 0.1, "minutes": m, "mean": value, "std": 1.0, "students": 2} for m, value in on_the_way]
+    accuracy = {"condensed": {"mean": mean, "std": 1.0, "values": [mean - 1, mean + 1], "students": 2}}
+    result = {"accuracy": accuracy, "on_the_way": passed, "condense_seconds": 906.0}
+    result["config"] = {"iterations": 10, "matches": 1}
+    return tabulated.Finished("dc", 1, parse(list(words)), result)
 
 
-def test_a_row_has_the_first_accuracy_after_each_minute_mark_over_all_sets():
-    sets = [made("dc", [(2.01, 60.0), (5.02, 70.0)], 80.0), made("dc", [(2.5, 64.0)], 86.0)]
-    (row,) = tabulated.rows(sets)
-    assert [each["minutes"] for each in row["by_minutes"]] == [2, 5, 15]
-    assert [each["mean"] for each in row["by_minutes"]] == [62.0, 78.0, 83.0]
-    assert [each["students"] for each in row["by_minutes"]] == [4, 4, 4]
+def test_a_row_has_what_all_sets_came_to_as_they_passed_each_minute_mark():
+    (row,) = tabulated.rows([finished([(2.01, 60.0), (5.02, 70.0)], 80.0), finished([(2.05, 64.0)], 86.0)])
+    two, last = row["by_minutes"]  # the second set was not evaluated when it passed five minutes
+    assert (two["mark"], two["minutes"], two["mean"], two["students"]) == (2, 2.03, 62.0, 4)
+    assert (last["mark"], last["minutes"], last["mean"]) == (15, 15.1, 83.0)
     spread = np.concatenate([[59, 61], [63, 65]]).std()  # of the students whose means and deviations are known
-    assert row["by_minutes"][0]["std"] == pytest.approx(spread, abs=0.01)
+    assert two["std"] == pytest.approx(spread, abs=0.01)
+
+
+def test_an_evaluation_stands_for_the_marks_that_its_iteration_passed_and_no_others():
+    late = {"began": 3.0, "minutes": 6.0, "mean": 60.0, "std": 1.0, "students": 2}
+    result = {"on_the_way": [late]}
+    assert [tabulated._after(mark, result) for mark in (2, 3, 4, 6, 7)] == [None, None, late, late, None]
 
 
 def test_runs_of_a_comparison_go_on_for_more_minutes_but_not_for_other_settings(tmp_path):
     words = ["--network", "mlp", "--workdir", str(tmp_path)]
-    (tmp_path / "config.json").write_text(json.dumps(dump(parse([*words, "--minutes", "2"]))))
-    more = parse([*words, "--minutes", "5", "--eval-minutes", "2"])
-    grid.check_place(more)
-    assert grid._lacks(more, tmp_path)
-    assert not grid._lacks(parse([*words, "--minutes", "2"]), tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(dump(parse([*words, "--minutes", "5"]))))
+    grid.check_place(parse([*words, "--minutes", "15", "--eval-minutes", "2"]))
     with pytest.raises(dc.InputError, match="holds a run with other settings"):
         grid.check_place(parse(words))
+    with pytest.raises(dc.InputError, match="holds a run of 5 minutes: give --minutes 5 or more"):
+        grid.check_place(parse([*words, "--minutes", "2"]))
+
+
+def test_a_run_that_was_stopped_on_its_way_to_more_minutes_is_not_finished():
+    five, fifteen = (parse(["--minutes", minutes]) for minutes in ("5", "15"))
+    result = {
+        "complete": True,
+        "condense_seconds": 300.4,
+    }  # that of the first five, which stays until the next is written
+    assert not grid._lacks(five, result)
+    assert grid._lacks(fifteen, result)
+    assert grid._lacks(five, {**result, "complete": False})
+    assert not grid._lacks(parse(["--method", "random"]), {"complete": True})
 
 
 def comparison(path, methods, rows):
@@ -84,13 +102,16 @@ def comparison(path, methods, rows):
 
 def row(method, mean, by_minutes=()):
     found = {"method": method, "ipc": 1, "mean": mean, "std": 1.0, "set_means": [mean], "students": 5}
-    points = [{"minutes": minutes, "mean": value, "std": 0.5, "students": 5} for minutes, value in by_minutes]
+    points = [
+        {"mark": mark, "minutes": minutes, "mean": value, "std": 0.5, "students": 5}
+        for mark, minutes, value in by_minutes
+    ]
     return found | ({"by_minutes": points} if points else {})
 
 
 def two(tmp_path):
-    one = comparison(tmp_path, "random,dc", [row("random", 60.0), row("dc", 85.0, [(2, 80.0), (5, 85.0)])])
-    other = comparison(tmp_path, "dm", [row("multi_formation", 90.0, [(2, 88.0), (5, 90.0)])])
+    one = comparison(tmp_path, "random,dc", [row("random", 60.0), row("dc", 85.0, [(2, 2.01, 80.0), (5, 5.0, 85.0)])])
+    other = comparison(tmp_path, "dm", [row("multi_formation", 90.0, [(2, 2.5, 88.0), (5, 5.0, 90.0)])])
     return [one, other]
 
 
@@ -98,10 +119,33 @@ def test_comparisons_of_one_setting_share_a_table_and_a_plot(tmp_path):
     text = times.tabulated(two(tmp_path))
     assert "| MNIST, 1 image per class | 2 min | 5 min |" in text
     assert "| DC | 80.0 ± 0.5 | 85.0 ± 0.5 |" in text
-    assert "| DM: multi\\_formation | 88.0 ± 0.5 | 90.0 ± 0.5 |" in text
-    assert "Real images: random 60.0 ± 1.0. ConvNet-32; students are trained for 300 epochs." in text
-    times.plot(tmp_path / "times.png", two(tmp_path))
-    assert (tmp_path / "times.png").stat().st_size > 10_000
+    assert "| DM: multi\\_formation | 88.0 ± 0.5 (2.5 min) | 90.0 ± 0.5 |" in text
+    assert "Real images: random 60.0 ± 1.0. ConvNet-32; students are trained for 300 epochs. Minutes are those" in text
+
+
+def test_rows_of_one_name_are_told_apart(tmp_path):
+    one, _ = two(tmp_path)
+    (panel,) = times.panels([one, one._replace(path=tmp_path / "again")])
+    assert [*panel.methods] == ["DC", "DC (again)"]
+    other = one._replace(result={**one.result, "command": one.command + " --image-rate 1"})
+    (panel,) = times.panels([one, other])
+    assert [*panel.methods] == ["DC", "DC, image rate 1"]
+
+
+def test_every_panel_and_every_choice_of_real_images_is_drawn(tmp_path, monkeypatch):
+    one, _ = two(tmp_path)
+    wide = one._replace(result={**one.result, "command": one.command.replace("--width 32", "--width 128")})
+    chosen = [row(name, 50.0) for name in ("random", "herding", "k_center", "forgetting", "kmeans", "whole")]
+    wide.result["rows"] = [*chosen, *one.rows[1:]]
+    shown = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path, dpi: shown.append(figure))
+    times.plot(tmp_path / "times.png", [one, wide])
+    legends = [{text.get_text() for text in axis.get_legend().get_texts()} for axis in shown[0].axes]
+    assert [axis.get_title() for axis in shown[0].axes] == [
+        "MNIST, 1 image per class, ConvNet-32",
+        "MNIST, 1 image per class, ConvNet-128",
+    ]
+    assert len(legends[1]) == 7
 
 
 def test_the_report_fills_in_the_times_once_and_refuses_to_draw_none(tmp_path):
@@ -113,6 +157,10 @@ def test_the_report_fills_in_the_times_once_and_refuses_to_draw_none(tmp_path):
     command.report([str(tmp_path), "--readme", str(readme), "--times", str(tmp_path / "times.png")])
     assert readme.read_text().count("80.0 ± 0.5") == 1
     assert "85.0 ± 1.0" not in readme.read_text()  # the table of results leaves them to that of times
+    readme.write_text("<!-- results -->\n<!-- /results -->\n<!-- times -->\nthe rest")
+    with pytest.raises(dc.InputError, match="below it a line <!-- /times -->"):
+        command.report([str(tmp_path), "--readme", str(readme)])
+    assert readme.read_text().endswith("the rest")
     untimed = comparison(tmp_path, "random", [row("random", 60.0)])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "comparison.json").write_text(json.dumps(untimed.result))

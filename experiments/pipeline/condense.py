@@ -15,7 +15,7 @@ from experiments.pipeline import older, show
 from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import Job, Made
 from experiments.pipeline.pretrain import Pretraining
-from experiments.pipeline.processes import any_of
+from experiments.pipeline.processes import of_first
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.score import evaluate_on_the_way, students_due
 from experiments.pipeline.stop import StopRequest
@@ -36,7 +36,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, 0.0)
     stop.check()
     students = students_due(settings, start, spent - last, spent)
-    evaluate_on_the_way(job, directory, state.learned, start, students, stop)  # that it was stopped in
+    evaluate_on_the_way(job, directory, state.learned, start, students, stop)  # one that a stop left out
     with _progress(settings, total, start, spent) as advance:
         for t in range(start + 1, total + 1):
             began = time.perf_counter()
@@ -44,7 +44,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
             values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
             _check_finite(values["loss"], values["loss"], t, checkpoints)
             checkpoints.check()
-            seconds = round(time.perf_counter() - began, 4)
+            seconds = round(of_first(time.perf_counter() - began), 4)  # all processes stop and evaluate together
             directory.log(iteration=t, **values, seconds=seconds)
             spent += seconds
             advance(f"loss {values['loss']:.4g}", spent)
@@ -69,8 +69,8 @@ def _seconds(directory):
 
 
 def _is_over(settings, spent):
-    """Tells whether the minutes are used up, in any process of the run."""
-    return bool(settings.minutes) and any_of(spent >= 60 * settings.minutes)
+    """Tells whether the minutes are used up."""
+    return bool(settings.minutes) and spent >= 60 * settings.minutes
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Draws plots of what was measured; `pictures` draws the images themselves."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,23 +99,27 @@ def heat(
     _save(figure, path, 120)
 
 
-def times(path: Path, panels: dict[str, tuple[dict[str, list[dict]], dict[str, float]]]) -> None:
+def times(path: Path, panels: Sequence[tuple[str, dict[str, list[dict]], dict[str, dict]]]) -> None:
     """Draws for every panel the accuracies of methods over the minutes that they condensed for, and those of real images as level lines.
 
     Args:
         path: file of the PNG.
-        panels: by title, the points of every method (`minutes`, `mean` and `std`), and the accuracy of every choice of real images.
+        panels: title, the points of every method (`minutes`, `mean`, `std`, and the `mark` that is written below), and the accuracy of
+            every choice of real images.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 3.8), squeeze=False, layout="constrained")
-    for axis, (title, (lines, levels)) in zip(axes[0], panels.items()):
+    for axis, (title, lines, levels) in zip(axes[0], panels):
         for name, points in lines.items():
             x, mean, deviation = zip(*((point["minutes"], point["mean"], point["std"]) for point in points))
             axis.errorbar(x, mean, deviation, marker="o", capsize=3, label=name)
-        for style, (name, level) in zip(("--", ":", "-.", (0, (5, 1))), levels.items()):
-            axis.axhline(level, color="grey", linestyle=style, label=name)
-        ticks = sorted({point["minutes"] for points in lines.values() for point in points})
+        for style, (name, level) in zip(itertools.cycle(("--", ":", "-.", (0, (5, 1)), (0, (1, 3)))), levels.items()):
+            axis.axhline(level["mean"], color="grey", linestyle=style, label=name)
+            axis.axhspan(
+                level["mean"] - level["std"], level["mean"] + level["std"], color="grey", alpha=0.1, linewidth=0
+            )
+        marks = sorted({point["mark"] for points in lines.values() for point in points})
         axis.set(title=title, xlabel="minutes of condensing", ylabel="test accuracy (%)", xscale="log")
-        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_xticks(marks, [f"{mark:g}" for mark in marks])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)

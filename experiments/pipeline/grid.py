@@ -15,7 +15,7 @@ from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
 from experiments.pipeline.machine import environment, release_programs
 from experiments.pipeline.rundir import write_text
-from experiments.report import markdown
+from experiments.report import markdown, times
 from experiments.report.records import Comparison
 from experiments.settings.flags import flags_in, known_flags
 from experiments.settings.parse import chosen_members, parse
@@ -86,7 +86,7 @@ def _fill(run, place, cells, facts):
     result = {
         **facts,
         "rows": tabulated.rows(
-            [tabulated.Made(*cell[:2], parse(cell.arguments), result) for cell, result in zip(cells, results)]
+            [tabulated.Finished(*cell[:2], parse(cell.arguments), result) for cell, result in zip(cells, results)]
         ),
         **(
             {"seconds": round(time.perf_counter() - began, 1)} if all(outcome.is_whole for outcome in outcomes) else {}
@@ -94,7 +94,8 @@ def _fill(run, place, cells, facts):
         **environment(),
         "hardware": "; ".join(dict.fromkeys(result["hardware"] for result in results)),
     }
-    table = markdown.comparison(Comparison(place, result))
+    found = Comparison(place, result)
+    table = "\n".join(filter(None, [markdown.comparison(found), times.tabulated([found])]))
     write_text(place / "comparison.json", json.dumps(result, indent=2) + "\n")
     write_text(place / "comparison.md", table)
     print(table)
@@ -123,9 +124,19 @@ def _check(cells):
 
 def check_place(settings):
     """Refuses a run directory that holds a run with other settings."""
-    noted = Path(settings.workdir, "config.json")
-    if noted.is_file() and _decides(load(noted)) != _decides(settings):
+    if not Path(settings.workdir, "config.json").is_file():
+        return
+    noted = load(Path(settings.workdir, "config.json"))
+    if _decides(noted) != _decides(settings):
         raise InputError(f"{settings.workdir} holds a run with other settings: give another --workdir.")
+    if _minutes(noted) > _minutes(settings):
+        raise InputError(
+            f"{settings.workdir} holds a run of {_minutes(noted):g} minutes: give --minutes {_minutes(noted):g} or more, or another --workdir."
+        )
+
+
+def _minutes(settings):
+    return settings.values().get("minutes") or 0
 
 
 def _decides(settings):
@@ -145,7 +156,7 @@ def _finish(run, arguments):
     """Runs a cell that is not finished, from where it was stopped. One that diverges leaves the others to be made."""
     settings = parse(arguments)
     place = Path(settings.workdir)
-    if (place / "result.json").is_file() and _result(arguments).get("complete") and not _lacks(settings, place):
+    if (place / "result.json").is_file() and not _lacks(settings, _result(arguments)):
         return Outcome(is_whole=False)
     is_begun = (place / "config.json").is_file()
     try:
@@ -160,10 +171,10 @@ def _finish(run, arguments):
     return Outcome(not is_begun)
 
 
-def _lacks(settings, place):
-    """Tells whether a run that ended after some minutes is to go on for more."""
-    wanted, noted = (each.values().get("minutes") or 0 for each in (settings, load(place / "config.json")))
-    return wanted > noted
+def _lacks(settings, result):
+    """Tells whether a run has not been evaluated, or made for as many minutes as are wanted now."""
+    made = result.get("condense_seconds", 0) + 0.1  # it is rounded
+    return not result.get("complete") or made < 60 * _minutes(settings)
 
 
 def _result(arguments):

@@ -62,6 +62,15 @@ def check_same(what: dict[str, object]) -> None:
         raise InputError(f"The processes differ in {', '.join(different)}: start all with the same.")
 
 
+def of_first(value: float) -> float:
+    """Gives what the first process has, to all. All processes must ask."""
+    if jax.process_count() == 1:
+        return value
+    from jax.experimental import multihost_utils
+
+    return float(multihost_utils.broadcast_one_to_all(np.array(value, np.float64)))
+
+
 def any_of(flag: bool) -> bool:
     """Tells whether `flag` is true in any process. All processes must ask."""
     if jax.process_count() == 1:

@@ -78,12 +78,17 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
 
 
 def _on_the_way(history):
-    """Lists the accuracies that were measured on the way, each with the minutes of iterations before it."""
+    """Lists the accuracies that were measured on the way, each with the minutes when its iteration began and ended."""
     seconds = {row["iteration"]: row["seconds"] for row in history if "loss" in row and "seconds" in row}
+
+    def minutes(before):
+        return round(sum(took for t, took in seconds.items() if t < before) / 60, 4)
+
     found = [
         {
             "iteration": row["iteration"],
-            "minutes": round(sum(took for t, took in seconds.items() if t <= row["iteration"]) / 60, 4),
+            "began": minutes(row["iteration"]),
+            "minutes": minutes(row["iteration"] + 1),
             "mean": row["accuracy"],
             "std": row["deviation"],
             **({"students": row["students"]} if "students" in row else {}),

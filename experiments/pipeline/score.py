@@ -11,7 +11,6 @@ import dcjax as dc
 from dcjax.base import Learned
 from experiments.pipeline import scores, show
 from experiments.pipeline.job import Job
-from experiments.pipeline.processes import any_of
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import RandomDraws, accuracies, everything
@@ -45,14 +44,13 @@ def students_due(settings: Settings, iteration: int, began: float, ended: float)
         began: seconds of all iterations before it.
         ended: those seconds with its own.
     """
-    minutes = settings.eval_minutes
-    if minutes and any_of(any(began < 60 * each <= ended for each in minutes)):
+    if any(began < 60 * minutes <= ended for minutes in settings.eval_minutes):
         return settings.num_students
     return due(settings).get(iteration, 0)
 
 
 def due(settings: Settings) -> dict[int, int]:
-    """Gives the iterations after which a set is evaluated with the number of students.
+    """Maps the iterations after which a set is evaluated to the number of students.
 
     Unless `eval_at` names some, they are a quarter and a half of the way of a run that is long and has many students in the end, a tenth
     of which cost little.

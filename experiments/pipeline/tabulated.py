@@ -9,7 +9,7 @@ import numpy as np
 from experiments.settings.settings import Settings
 
 
-class Made(NamedTuple):
+class Finished(NamedTuple):
     """A finished run, with its row and column of a table."""
 
     row: str
@@ -18,7 +18,7 @@ class Made(NamedTuple):
     result: dict
 
 
-def rows(made: Iterable[Made]) -> list[dict]:
+def rows(made: Iterable[Finished]) -> list[dict]:
     """Gives a record for each row and column of a table: the mean over all students, and the mean of each set."""
     found = []
     for (row, ipc), group in itertools.groupby(made, key=lambda each: each[:2]):
@@ -42,29 +42,42 @@ def rows(made: Iterable[Made]) -> list[dict]:
 
 
 def _by_minutes(settings, results):
-    """Gives the mean over sets of what they came to after some minutes, where they were evaluated on the way, and at the end."""
+    """Gives what sets came to after some minutes, where all of them were evaluated then, and at the end: means, with the minutes it took."""
     if not settings.get("eval_minutes"):
         return {}
-    found = []
-    for minutes in sorted({*settings["eval_minutes"], settings["minutes"]}):
-        reached = [_after(minutes, result) for result in results]
-        mean = float(np.mean([each["mean"] for each in reached]))
-        square = np.mean([each["std"] ** 2 + (each["mean"] - mean) ** 2 for each in reached])
-        students = sum(each.get("students", 0) for each in reached)
-        found.append({"minutes": minutes, "mean": round(mean, 2), "std": round(float(square) ** 0.5, 2)})
-        found[-1]["students"] = students
-    return {"by_minutes": found}
+    marks = {mark: [_after(mark, result) for result in results] for mark in sorted(settings["eval_minutes"])}
+    marks[settings["minutes"]] = [
+        {**result["accuracy"]["condensed"], "minutes": result["condense_seconds"] / 60} for result in results
+    ]
+    return {"by_minutes": [_pooled(mark, reached) for mark, reached in marks.items() if all(reached)]}
 
 
-def _after(minutes, result):
-    """Gives the first accuracy that was measured after so many minutes; the last of all where none was."""
-    later = [each for each in result.get("on_the_way", []) if each["minutes"] >= minutes - 1e-4]  # as they are rounded
-    return later[0] if later else result["accuracy"]["condensed"]
+def _after(mark, result):
+    """Gives the accuracy after the iteration in which a minute mark was passed; None where none was measured then."""
+    passed = [
+        each for each in result.get("on_the_way", []) if each["began"] < mark <= each["minutes"] + 1e-4
+    ]  # rounded
+    return passed[0] if passed else None
+
+
+def _pooled(mark, reached):
+    """Pools students whose means and deviations are known set by set, all of as many students."""
+    mean = float(np.mean([each["mean"] for each in reached]))
+    square = np.mean([each["std"] ** 2 + (each["mean"] - mean) ** 2 for each in reached])
+    return {
+        "mark": mark,
+        "minutes": round(float(np.mean([each["minutes"] for each in reached])), 2),
+        "mean": round(mean, 2),
+        "std": round(float(square) ** 0.5, 2),
+        "students": sum(each["students"] for each in reached),
+    }
 
 
 def _sizes(results):
-    """Says what the sets of a cell store and how many steps of what is learned they took; the mean of sets that differ."""
+    """Says what the sets of a cell store, and how many steps or seconds of choosing they took; the mean of sets that differ."""
     stored = [result["stored_bytes"] for result in results if "stored_bytes" in result]
     configs = [result["config"] for result in results if "condense_seconds" in result]
     steps = [config["iterations"] * config["matches"] for config in configs]
-    return {name: round(float(np.mean(found))) for name, found in {"bytes": stored, "steps": steps}.items() if found}
+    chosen = [result["choose_seconds"] for result in results if "choose_seconds" in result]
+    facts = {"bytes": stored, "steps": steps, "choose_seconds": chosen}
+    return {name: round(float(np.mean(found))) for name, found in facts.items() if found}

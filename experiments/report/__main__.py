@@ -67,7 +67,7 @@ def report(argv: list[str]) -> None:
         raise InputError(
             "No comparison was made with --eval-minutes, so there is nothing for --times to draw: leave it out."
         )
-    print(documents.readme(found), end="")
+    print("\n".join(filter(None, [documents.readme(found), times.tabulated(found.comparisons)])), end="")
     for path, text in texts.items():
         _write(Path(path), text)
         say(f"Written to {path}")
@@ -87,15 +87,15 @@ def replaced(path: Path, document: str, by_minutes: str = "") -> str:
         text = path.read_text()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): give the path of a Markdown file.") from None
-    if END not in text.partition(BEGIN)[2]:
-        raise InputError(f"{path} has no place for the tables: put a line {BEGIN} and below it a line {END} into it.")
-    text = _between(text, BEGIN, END, document)
-    text = _between(text, TIMES_BEGIN, TIMES_END, by_minutes) if TIMES_BEGIN in text else text
-    return _between(text, METHODS_BEGIN, METHODS_END, table()) if METHODS_BEGIN in text else text
+    text = _between(path, text, BEGIN, END, document)
+    text = _between(path, text, TIMES_BEGIN, TIMES_END, by_minutes) if TIMES_BEGIN in text else text
+    return _between(path, text, METHODS_BEGIN, METHODS_END, table()) if METHODS_BEGIN in text else text
 
 
-def _between(text, begin, end, new):
+def _between(path, text, begin, end, new):
     before, _, rest = text.partition(begin)
+    if end not in rest:
+        raise InputError(f"{path} has no place for the tables: put a line {begin} and below it a line {end} into it.")
     return f"{before}{begin}\n\n{new}\n{end}{rest.partition(end)[2]}"
 
 

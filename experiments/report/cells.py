@@ -2,13 +2,14 @@
 
 import dataclasses
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from experiments.methods import METHODS, paper_cell
 from experiments.parts import RECIPES
+from experiments.parts.choices import BATCHWISE
 from experiments.parts.networks import NETWORKS
 from experiments.pipeline import grid
 from experiments.report import words
@@ -78,15 +79,15 @@ def of_run(run: Run) -> Figure:
     )
 
 
-def of_comparison(found: Comparison) -> Iterator[Figure]:
-    """Gives the figures of a comparison."""
+def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Figure]:
+    """Gives the figures of a comparison, row by row; settings that are `aside` are left out of their labels."""
     _, passed = grid.split(shlex.split(found.command))
     evaluation, pairs = found.result["evaluation"], _pairs(passed)
     for row in found.rows:
         method = row["method"] if row["method"] in METHODS else ""
         known = {name: value for name, value in pairs.items() if not method or _has(method, found, name, passed)}
         setting = Setting(found.result["dataset"], _network(_config(found, pairs)), judged(evaluation))
-        others = _others(known)
+        others = _others({name: value for name, value in known.items() if name not in aside})
         epochs = evaluation["eval_epochs"] if method == "whole" else None
         label = _label(named(found, row["method"]), others, epochs)
         is_published = method and not others and not pairs.keys() & (_NETWORK | _DATA)
@@ -190,12 +191,18 @@ def _network(config):
     return ", ".join([words.condensing_network(config), *beside])
 
 
+def _as_preset(value):
+    """Gives the name that a preset has for an augmentation which draws once for a whole mini-batch, as the papers' programs do."""
+    return value.removesuffix("_batch") if isinstance(value, str) and value in BATCHWISE else value
+
+
 def _published(method, dataset, ipc, evaluation):
     """Gives the paper's figure for a method's own settings, if it was judged by the paper's evaluation."""
     own = paper_settings(method, dataset, ipc or 1, {}).parts["eval_recipe"]
     theirs = {"eval_recipe": paper_settings(method, dataset, ipc or 1, {}).eval_recipe, **vars(own)}
     theirs |= {"eval_epochs": whole_epochs(dataset)} if method == "whole" else {}
     found = paper_cell(method, dataset, ipc or 1).get("whole" if method == "whole" else "condensed")
+    evaluation = {name: _as_preset(value) for name, value in evaluation.items()}
     if not found or judged(theirs) != judged(evaluation):
         return None
     mean, std = found

@@ -43,7 +43,7 @@ def comparison(content: dict) -> None:
     for row in content["rows"]:
         _types(row, method=str, ipc=int | None, students=int, set_means=list)
         for each in row.get("by_minutes", []):
-            _numbers(each, ("minutes", "mean", "std"))
+            _numbers(each, ("mark", "minutes", "mean", "std"))
     _means(content["rows"])
     _types(content, command=str, dataset=str, evaluation=dict)
     _types(content["evaluation"], eval_epochs=int, eval_augment=str)

@@ -2,6 +2,7 @@
 
 import itertools
 
+from experiments.methods import CORESETS
 from experiments.report import cells, markdown, merged, others, tables, times, words
 from experiments.report.cells import Figure
 from experiments.report.records import DATASETS, Comparison, Found
@@ -19,8 +20,7 @@ def readme(found: Found, details: str | None = None) -> str:
         found: what was measured.
         details: address of the other document, for a link to it.
     """
-    untimed = found._replace(comparisons=[each for each in found.comparisons if not times.is_timed(each)])
-    figures = [each for each in _all(untimed) if each.method]
+    figures = [each for each in _all(found) if each.method]
     parts = [f"{_READING}\n"]
     for dataset, group in itertools.groupby(sorted(figures, key=_by_dataset), key=lambda each: each.setting.dataset):
         parts.append(f"**{markdown.escape(words.dataset(dataset))}**\n\n{_of_dataset(merged.table(group))}")
@@ -39,6 +39,9 @@ def details(found: Found) -> str:
             others.tested(run) for run in found.runs if run.evaluation and run.evaluation["rows"]
         ],
         "Comparisons": comparisons(found.comparisons),
+        "Accuracy after some minutes": [times.tabulated(found.comparisons)]
+        if any(map(times.is_timed, found.comparisons))
+        else [],
         "Continual learning": [others.continual(*each) for each in found.continual],
         "Architecture search": [others.search(*each) for each in found.searches],
     }
@@ -84,9 +87,13 @@ def _of_dataset(table):
 
 
 def _all(found):
+    """Yields all figures but those that `times` shows: of sets that were evaluated after some minutes, and of what stands beside them."""
     yield from map(cells.of_run, found.runs)
     for each in found.comparisons:
-        yield from cells.of_comparison(each)
+        timed = times.is_timed(each)
+        for row, figure in zip(each.rows, cells.of_comparison(each)):
+            if not (timed and (row.get("by_minutes") or (row["method"] in CORESETS and row["method"] != "whole"))):
+                yield figure
 
 
 def _by_dataset(figure):

@@ -91,6 +91,11 @@ class Loop(Part):
         return {} if self.minutes else {"eval_minutes": "a run without --minutes"}
 
     def check(self, settings: Any) -> None:
+        late = [each for each in self.eval_minutes if self.minutes and each >= self.minutes]
+        if late:
+            raise InputError(
+                f"--eval-minutes names {late[0]:g}, but the run ends after --minutes {self.minutes:g}, when it is evaluated anyway: give fewer."
+            )
         last = MOST if self.minutes else self.iterations
         if self.eval_at == (0,):
             return
