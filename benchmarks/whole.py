@@ -4,7 +4,9 @@ python -m benchmarks.whole                                          # ten sets o
 python -m benchmarks.whole --methods dc --sets 4 --out whole.json
 
 MNIST, one image per class, ConvNet-32: DC with 120 comparisons, IDC with 200. One evaluation judges all sets: students trained for 300
-epochs without augmentation. What is made lies in --workdir, and the same command goes on from there.
+epochs without augmentation. What is made lies in --workdir, and the same command goes on from there. The sides differ where dcjax differs
+from IDC's program: ours clamps pixels at every step, the peer once per network; ours trains IDC's networks on as many images of every class,
+those of the comparison among them, the peer on any. DC is the same on both.
 """
 
 import argparse
@@ -22,8 +24,9 @@ import dcjax as dc
 from benchmarks import tables
 from dcjax import sharding
 from dcjax.parameterizations import class_labels
+from experiments.pipeline.endings import exit_code
 from experiments.pipeline.execute import make
-from experiments.pipeline.machine import configure_jax, environment
+from experiments.pipeline.machine import configure_jax, environment, release_programs
 from experiments.pipeline.stop import StopRequest
 from experiments.settings.parse import parse
 
@@ -34,7 +37,9 @@ SIDES = ("ours", "peer")
 
 def made(side: str, method: str, seed: int, place: Path) -> tuple[dc.Batch, np.ndarray]:
     """Makes a set, unless it is there already; gives it with the mean loss of every iteration."""
-    return (_ours if side == "ours" else _peer)(method, seed, place / f"{method}-{side}-{seed}")
+    iterations, matches = ITERATIONS[method]
+    name = f"{method}-{iterations}x{matches}-width-{WIDTH}-{side}-{seed}"
+    return (_ours if side == "ours" else _peer)(method, seed, place / name)
 
 
 def _ours(method, seed, place):
@@ -43,13 +48,14 @@ def _ours(method, seed, place):
     words += ["--iterations", str(iterations), "--eval-at", "0", "--workdir", str(place)]
     if not (place / "condensed.npz").exists():
         with StopRequest() as stop:
-            make(parse([*words, *(["--resume"] if place.exists() else [])]), stop)
+            make(parse([*words, *(["--resume"] if (place / "config.json").is_file() else [])]), stop)
+        release_programs()  # the next run has others
     rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     return dc.load_condensed(place / "condensed.npz").batch, np.array([row["loss"] for row in rows if "loss" in row])
 
 
 def _peer(method, seed, place):
-    (iterations, matches), path = ITERATIONS[method], place.with_suffix(".npz")
+    (iterations, matches), path = ITERATIONS[method], place.with_name(f"{place.name}.npz")
     if not path.exists():
         program = [sys.executable, "-m", "benchmarks.whole_peer"]
         subprocess.run([*program, method, str(iterations * matches), str(WIDTH), str(seed), str(path)], check=True)
@@ -104,13 +110,18 @@ def _compared(ours, peer):
 HEADING = ("method", "of a set", "ours ± standard error", "peer", "difference / its error", "p (Welch)")
 
 
-def main() -> None:
+def main(argv: list[str]) -> int:
+    """Runs a command line and gives the exit code."""
+    return exit_code(run, argv)
+
+
+def run(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", choices=ITERATIONS, default=[*ITERATIONS])
     parser.add_argument("--sets", type=int, default=10, help="of each method and side (10)")
     parser.add_argument("--workdir", type=Path, default=Path("runs/whole"), help="where sets are kept (runs/whole)")
     parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(argv)
     if wanted.sets < 2:
         sys.exit("error: --sets is at least 2, since what is compared are means over sets with their errors.")
     wanted.workdir.mkdir(parents=True, exist_ok=True)
@@ -125,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ The file holds the images as students see them (normalised, those of IDC decoded
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 import dcjax as dc
 from benchmarks import peer, peer_idc
 from benchmarks.workload import FACTOR, Workload
+from dcjax.files import writing
 
 RESTART = 100  # steps of IDC on one network
 
@@ -26,7 +28,9 @@ def dc_set(steps: int, width: int, data: dc.data.Dataset) -> tuple[torch.Tensor,
 def idc_set(steps: int, width: int, data: dc.data.Dataset) -> tuple[torch.Tensor, list[float]]:
     """Makes a set by IDC from real images made smaller, with a new network after every hundred steps."""
     real, work = classes_of(data), Workload("idc", data.name, width, real=64, network_steps=8)
-    mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in dc.data.PAPER_STATISTICS[data.name])
+    mean, std = (
+        torch.tensor(values, device=peer.DEVICE).reshape(-1, 1, 1) for values in dc.data.PAPER_STATISTICS[data.name]
+    )
     start = torch.stack([mixed(images * std + mean) for images in real])
     run = peer_idc.Condensation(work, real, start, normalise=lambda image: (image - mean) / std)
     losses = []
@@ -41,7 +45,7 @@ def idc_set(steps: int, width: int, data: dc.data.Dataset) -> tuple[torch.Tensor
 def classes_of(data: dc.data.Dataset) -> list[torch.Tensor]:
     """Gives the training images of every class, normalised, NCHW."""
     image = torch.tensor(np.asarray(data.train.batch().image)).permute(0, 3, 1, 2).contiguous()
-    return [*image.split(list(data.train.counts))]
+    return [*image.to(peer.DEVICE).split(list(data.train.counts))]
 
 
 def mixed(images: torch.Tensor) -> torch.Tensor:
@@ -59,7 +63,8 @@ def main(method: str, steps: str, width: str, seed: str, path: str) -> None:
     np.random.seed(int(seed))
     torch.manual_seed(int(seed))
     images, losses = MAKERS[method](int(steps), int(width), dc.data.load("mnist"))
-    np.savez(path, images=images.permute(0, 1, 3, 4, 2).numpy(), losses=losses)
+    with writing(Path(path)) as temporary, temporary.open("wb") as file:
+        np.savez(file, images=images.permute(0, 1, 3, 4, 2).cpu().numpy(), losses=losses)
 
 
 if __name__ == "__main__":
