@@ -143,12 +143,7 @@ def _entries(wanted):
 def _check_recipes(name, condensed, data, wanted):
     try:
         for named in wanted.recipes:
-            _, found = recipe(named, known(condensed), data.name, wanted.epochs)
-            if found.replays and "whole" in wanted.rivals:
-                raise dc.InputError(
-                    f"the recipe {named} replays the steps that the images were learned for, which the whole training set has not: "
-                    "give --rivals random, or other --recipes."
-                )
+            recipe(named, known(condensed), data.name, wanted.epochs)
     except dc.InputError as error:
         raise dc.InputError(f"{name}: {error}") from None
 

@@ -9,35 +9,24 @@ python -m experiments.export dc-mnist-1 --format poster         # one picture: a
 
 import dataclasses
 import json
-import math
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
-import jax
 import numpy as np
 import tyro
-from rich.markup import escape
-from rich.table import Table
 
 import dcjax as dc
 from dcjax import foreign, sharding
 from dcjax.shipped import PLACE, located
-from experiments.parts.networks import NETWORKS
 from experiments.parts.values import Steps, check_ranges
-from experiments.pipeline import show
-from experiments.pipeline.build import build
+from experiments.pipeline import rounding, show
 from experiments.pipeline.endings import exit_code
-from experiments.pipeline.job import load_data
 from experiments.pipeline.machine import configure_jax
-from experiments.pipeline.poster import poster
-from experiments.pipeline.recipes import recipe
-from experiments.pipeline.rivals import known
+from experiments.pipeline.poster import caption, poster
 from experiments.pipeline.rundir import write_text
 from experiments.pipeline.sets import source as source_of
 from experiments.pipeline.stated import to_state
-from experiments.pipeline.students import accuracies
-from experiments.settings import saved
 from experiments.settings.flags import read
 
 
@@ -91,27 +80,25 @@ def run(argv: list[str]) -> None:
     if request.format == "poster":
         _draw(out, source, sets[0], request.data_dir)
         return
-    terms = _terms(source, sets[0], request.data_dir) if request.format == "png" and request.evaluate else None
+    judge = rounding.judge(source, sets[0], request.data_dir) if request.format == "png" and request.evaluate else None
     WRITERS[request.format](out, *sets)
     show.say(f"{sum(np.prod(each.batch.image.shape[:2]) for each in sets)} images are in {out}")
-    if terms:
+    if judge:
         with sharding.across():
-            accuracy = _compare({"exact": source, "png": out}, terms, request.num_students)
+            accuracy = rounding.compared({"exact": source, "png": out}, judge, request.num_students)
         note = out / "export.json"
         write_text(note, json.dumps({**json.loads(note.read_text()), "accuracy": accuracy}, indent=2) + "\n")
-        show.console.print(_table(terms.title, accuracy))
+        show.console.print(rounding.table(judge.title, accuracy))
 
 
 def _draw(out, source, condensed, data_dir):
     """Draws the poster, with the accuracies that the set notes."""
     data = source_of(source, None, data_dir, None).load()
-    counts = sum(data.train.counts), math.prod(condensed.batch.image.shape[:2])
-    known = [condensed.meta.get("accuracy", {}).get(name) for name in ("whole", "condensed")]
-    beside = [
-        f": networks trained on them reach {score['mean']:.1f} % on the test images" if score else "" for score in known
-    ]
-    captions = tuple(f"{count:,} images{text}".replace(",", " ") for count, text in zip(counts, beside))
-    poster(out, np.asarray(data.train.image), condensed.pixels.reshape(-1, *data.image_shape), captions)
+    score = condensed.meta.get("accuracy", {})
+    images = condensed.pixels.reshape(-1, *data.image_shape)
+    above = caption(sum(data.train.counts), "training images", score.get("whole"))
+    below = caption(len(images), "images in their place", score.get("condensed"))
+    poster(out, np.asarray(data.train.image), images, (above, below))
     show.say(f"The poster is {out}")
 
 
@@ -142,58 +129,6 @@ def _check(request, sources, sets):
         raise dc.InputError(
             f"{odd} is of another method, data set or number of images per class than {sources[0]}: export those of one kind."
         )
-
-
-class Terms(NamedTuple):
-    """Says how students are trained on a set: as its run trained them."""
-
-    title: str
-    data: dc.data.Dataset
-    net: dc.Network
-    recipe: dc.Recipe
-    seed: int
-
-
-def _terms(source, condensed, data_dir) -> Terms:
-    """Gives the terms of the run that made the set, from its settings or, without these, from what the set notes."""
-    meta, config = condensed.meta, source.with_name("config.json")
-    title = f"{meta.get('method')} on {meta.get('dataset')}"
-    if config.is_file():
-        settings = saved.load(config)
-        configure_jax(settings.precision)
-        data = load_data(settings, data_dir)
-        method = build(settings, data)
-        return Terms(title, data, method.net, method.recipe, settings.seed)
-    network = {**meta.get("recipe", {}).get("network", {})}
-    kind = NETWORKS.members.get(network.pop("network", ""))
-    if kind is None:
-        raise dc.InputError(
-            f"There is no {config}, and the set does not note its network: give --no-evaluate, or the whole run directory."
-        )
-    data = source_of(source, None, data_dir, None).load()
-    net = dc.network(kind(**network).build(data.num_classes), data.image_shape)
-    return Terms(title, data, net, recipe("own", known(condensed), data.name, None)[1], meta.get("seed", 0))
-
-
-def _compare(paths, terms, students):
-    """Trains students on each of the sets, with the same starts and shuffling, and summarises their accuracies."""
-    how = {"recipe": terms.recipe, "hyper": dc.load_condensed(paths["exact"]).hyper}
-    accuracy = {}
-    for name, path in paths.items():
-        key, batch = jax.random.key(terms.seed), foreign.real_rows(foreign.read(path, terms.data)[0].batch)
-        scores = accuracies(key, terms.net, batch, terms.data, students, title=f"evaluating {name:5}", **how)
-        accuracy[name] = show.summary(scores)
-    return accuracy
-
-
-def _table(title, accuracy):
-    table = Table(title=escape(f"{title}: test accuracy (%)"))
-    for name in ("training set", "accuracy", "students"):
-        table.add_column(name, justify="left" if name == "training set" else "right")
-    for name, label in (("exact", "as it is"), ("png", "as PNG (8 bits)")):
-        score = accuracy[name]
-        table.add_row(label, f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]))
-    return table
 
 
 if __name__ == "__main__":

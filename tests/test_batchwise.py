@@ -9,6 +9,7 @@ import pytest
 import dcjax as dc
 from dcjax import augment
 from dcjax.minibatches import picked
+from experiments.parts.choices import augmenting, strategic
 
 
 def keys(count=64):
@@ -85,6 +86,7 @@ def test_a_single_image_is_augmented_as_by_its_own_mean():
         augment.idc_digits_batch,
         augment.idc_digits_cutout_batch,
         augment.dc_digits_batch,
+        augment.dc_crop_noise_batch,
     ],
 )
 def test_labels_and_shapes_stay_and_what_was_augmented_is_mixed(mixing):
@@ -101,3 +103,12 @@ def test_labels_and_shapes_stay_and_what_was_augmented_is_mixed(mixing):
 def test_none_to_choose_among_is_refused():
     with pytest.raises(dc.InputError, match="at least one"):
         augment.one_for_all(())
+
+
+def test_a_strategy_goes_with_one_operator_for_all():
+    chosen = augmenting(strategic("dsa_batch", ("flip",)), "none")
+    assert chosen["augment"] is augment.identity
+    batch = constant(1, 2, 3, 4, 5)._replace(image=jax.random.normal(jax.random.key(0), (5, 12, 12, 1)))
+    flipped = jax.jit(lambda key: chosen["mix"](key)(batch).image)(jax.random.key(1))
+    for image, seen in zip(batch.image, flipped):
+        assert (seen == image).all() or (seen == image[:, ::-1]).all()

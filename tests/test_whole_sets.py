@@ -1,4 +1,4 @@
-"""The comparison of whole sets says what differs, and both sides start alike."""
+"""The comparison of whole sets says what differs, and both sides of IDC start alike."""
 
 import jax
 import numpy as np

@@ -8,10 +8,11 @@ the same idea for what needs more than one image: `key -> (batch -> batch)`.
     DC             dc_digits  dc_crop_noise, made of dc_crop  dc_scale  dc_rotate  dc_noise
     IDC            idc  idc_digits  idc_digits_cutout  color_crop  color_crop_cutout, made of DSA's
     mixing         no_mixing  mixup  cutmix
-    mini-batches   each  one_for_all  dsa_batch  dc_digits_batch  idc_batch  idc_digits_batch  idc_digits_cutout_batch: mixings that
-                   draw once for all images what the published programs do
+    mini-batches   each  one_for_all  dsa_batch  dc_digits_batch  dc_crop_noise_batch  idc_batch  idc_digits_batch
+                   idc_digits_cutout_batch: mixings that draw once for all images what the published programs do
 """
 
+from dcjax.augment._batchwise import dc_crop_noise_batch as dc_crop_noise_batch
 from dcjax.augment._batchwise import dc_digits_batch as dc_digits_batch
 from dcjax.augment._batchwise import dsa_batch as dsa_batch
 from dcjax.augment._batchwise import each as each

@@ -1,6 +1,6 @@
 """Augments mini-batches as the published programs do, which draw or compute some things once for all images of one.
 
-A mixing may look at a whole mini-batch, so these are mixings: give one as `mix`, with `identity` as the augmentation.
+An augmentation sees one image, a mixing a whole mini-batch. So these are mixings: give one as `mix`, with `identity` as the augmentation.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from dcjax.augment._combinators import chain, independent, one_of
-from dcjax.augment._dc import dc_crop, dc_rotate, dc_scale
+from dcjax.augment._dc import dc_crop, dc_noise, dc_rotate, dc_scale
 from dcjax.augment._dsa import color, crop, cutout, flip, operators_of_dsa, rotate, scale
 from dcjax.base import Augmentation, InputError, Mixing
 
 
 def each(augmentation: Augmentation) -> Mixing:
-    """Augments every image with a draw of its own, as training does with an augmentation."""
+    """Turns an augmentation into a mixing that augments every image with a draw of its own."""
 
     def draw(key):
         numbers, kind = jax.random.key_data(key), jax.random.key_impl(key)  # used again for every batch of the draw
@@ -31,9 +31,9 @@ def each(augmentation: Augmentation) -> Mixing:
 
 
 def one_for_all(augmentations: Sequence[Augmentation]) -> Mixing:
-    """Applies one of several to all images of a mini-batch, each with a draw of its own of what that one draws.
+    """Draws one of several augmentations for a whole mini-batch; every image then has a strength or place of its own.
 
-    Outside `vmap` only the chosen one is computed, where `one_of` computes all for every image.
+    Only the chosen one is computed, unless several networks that train side by side under `vmap` choose apart.
     """
     if not augmentations:
         raise InputError("one_for_all chooses among augmentations, but was given none: pass at least one.")
@@ -74,10 +74,17 @@ def idc_digits_cutout_batch() -> Mixing:
 def dc_digits_batch() -> Mixing:
     """Applies `dc_digits`, with the mini-batch's mean where that has each image's own, as DC's program does (arXiv:2006.05929)."""
 
-    def filled(mean):
-        return one_of((dc_crop(4, fill=mean), dc_scale(0.2), dc_rotate(45, fill=mean.mean())))
+    return _filled(lambda mean: one_of((dc_crop(4, fill=mean), dc_scale(0.2), dc_rotate(45, fill=mean.mean()))))
 
-    return lambda key: lambda batch: each(filled(_mean(batch)))(key)(batch)
+
+def dc_crop_noise_batch() -> Mixing:
+    """Applies `dc_crop_noise`, with the mini-batch's mean where that has each image's own, as DC's program does."""
+    return _filled(lambda mean: one_of((dc_crop(4, fill=mean), dc_noise(0.001))))
+
+
+def _filled(augmentation):
+    """Makes a mixing of an augmentation that takes the mean of the mini-batch."""
+    return lambda key: lambda batch: each(augmentation(_mean(batch)))(key)(batch)
 
 
 def _mean(batch):

@@ -31,6 +31,7 @@ AUGMENTS = {
 # Augmentations that draw or compute some things once for all images of a mini-batch, as the published programs do.
 BATCHWISE = {
     "dc_digits_batch": dc.augment.dc_digits_batch(),
+    "dc_crop_noise_batch": dc.augment.dc_crop_noise_batch(),
     "dsa_batch": dc.augment.dsa_batch(),
     "dsa_digits_batch": dc.augment.dsa_batch(without=(dc.augment.flip,)),
     "idc_batch": dc.augment.idc_batch(),
@@ -44,26 +45,37 @@ MIXES = {"none": dc.augment.no_mixing, "cutmix": dc.augment.cutmix()}
 
 
 def strategic(name: str, strategy: Collection[str]) -> str:
-    """Names an augmentation of `AUGMENTS`, or DSA's of some operators alone."""
-    return f"dsa:{'+'.join(operator for operator in DSA if operator in strategy)}" if strategy else name
+    """Names an augmentation of `AUGMENTS` or `BATCHWISE`, or DSA's of some operators alone."""
+    kind = "dsa_batch" if name in BATCHWISE else "dsa"
+    return f"{kind}:{'+'.join(operator for operator in DSA if operator in strategy)}" if strategy else name
 
 
 @functools.cache
 def augmentation(name: str) -> Augmentation:
     """Gives the augmentation of a name that `strategic` gives."""
     _, is_strategy, operators = name.partition(":")
-    left_out = [operator for text, operator in DSA.items() if text not in operators.split("+")]
-    return dc.augment.dsa(without=left_out) if is_strategy else AUGMENTS[name]
+    return dc.augment.dsa(without=_left_out(operators)) if is_strategy else AUGMENTS[name]
+
+
+def _left_out(operators):
+    return [operator for text, operator in DSA.items() if text not in operators.split("+")]
 
 
 @functools.cache
-def minibatches(name: str, mix: str) -> dict[str, Callable]:
-    """Gives what augments mini-batches and what mixes them, by the keywords of training; a name of `BATCHWISE` does both in the latter."""
-    if name in BATCHWISE:
-        return {"augment": dc.augment.identity, "mix": dc.augment.chain((BATCHWISE[name], MIXES[mix]))}
-    return {"augment": augmentation(name), "mix": MIXES[mix]}
+def augmenting(name: str, mix: str) -> dict[str, Callable]:
+    """Gives what augments the images of training steps and what mixes them, by the keywords of training.
+
+    Args:
+        name: as `strategic` gives it; one of `BATCHWISE` is a mixing, which comes before the other.
+        mix: of `MIXES`.
+    """
+    kind, is_strategy, operators = name.partition(":")
+    if kind not in BATCHWISE:
+        return {"augment": augmentation(name), "mix": MIXES[mix]}
+    first = dc.augment.dsa_batch(without=_left_out(operators)) if is_strategy else BATCHWISE[name]
+    return {"augment": dc.augment.identity, "mix": dc.augment.chain((first, MIXES[mix]))}
 
 
 def idle_strategy(augment: str, strategy: str, name: str) -> dict[str, str]:
     """Says why the setting `strategy` has no effect, if the setting `augment` names an augmentation that is not DSA's."""
-    return {} if name in ("dsa", "dsa_digits") else {strategy: f"{flag(augment)} {name}"}
+    return {} if name.removesuffix("_batch") in ("dsa", "dsa_digits") else {strategy: f"{flag(augment)} {name}"}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import dcjax as dc
 from dcjax import InputError
 from dcjax.recipes import AnyStart, OneStart
-from experiments.parts.choices import BATCHWISE, Strategy, idle_strategy, minibatches, strategic
+from experiments.parts.choices import BATCHWISE, Strategy, augmenting, idle_strategy, strategic
 from experiments.parts.part import Axis, Part
 from experiments.parts.values import MOST, MOST_AT_ONCE, POSITIVE, Mark, MaybeSeed, at_least, at_most, below
 
@@ -31,8 +31,8 @@ class DCRecipe(Part):
         ],
         Mark.FREE,
     ] = "none"
-    """Augmentation of the images that students are trained on; _batch draws or computes once for all of a mini-batch what the published
-    programs do."""
+    """Augmentation of the images that students are trained on; those that end in _batch draw one operator (DC's: take one mean) for a whole
+    mini-batch, as published."""
     eval_dsa_strategy: Annotated[Strategy, Mark.FREE] = ()
     """Operators that DSA's augmentation of these images draws from; all when not given, but for dsa_digits, which does not flip."""
     eval_mix: Annotated[Literal["none", "cutmix"], Mark.FREE] = "none"
@@ -54,7 +54,7 @@ class DCRecipe(Part):
         return self._completed(self.schedule(self.eval_epochs), views)
 
     def _completed(self, recipe: dc.Recipe, views: int) -> dc.Recipe:
-        recipe = recipe._replace(**minibatches(strategic(self.eval_augment, self.eval_dsa_strategy), self.eval_mix))
+        recipe = recipe._replace(**augmenting(strategic(self.eval_augment, self.eval_dsa_strategy), self.eval_mix))
         return recipe.of_one_view(views) if self.eval_views == "one" and views > 1 else recipe
 
 

@@ -8,7 +8,7 @@ import optax
 
 import dcjax as dc
 from dcjax import InputError
-from experiments.parts.choices import Strategy, idle_strategy, minibatches, strategic
+from experiments.parts.choices import Strategy, augmenting, idle_strategy, strategic
 from experiments.parts.part import Context, Pretrain, Supply, TrajectoryPart
 from experiments.parts.values import Count, MaybeSeed, Rate, Share, below
 
@@ -28,8 +28,8 @@ class Training(TrajectoryPart):
     network_augment: Literal[
         "same", "none", "dsa", "dsa_digits", "dsa_batch", "dsa_digits_batch", "color_crop", "color_crop_cutout"
     ] = "same"
-    """Augmentation of every image the network trains on, _batch by one operator for all of a mini-batch as published; same takes that of
-    --augment."""
+    """Augmentation of every image the network trains on; same takes that of --augment. Those that end in _batch draw one operator for a whole
+    mini-batch, as published."""
     network_dsa_strategy: Strategy = ()
     """Operators that a DSA augmentation of its own draws from; all when not given, but for dsa_digits, which does not flip."""
     network_mix: Literal["none", "cutmix"] = "none"
@@ -81,7 +81,7 @@ class Training(TrajectoryPart):
         """Gives batch size, augmentation and mixing as keywords of training; `augment` names the comparison's augmentation."""
         own = strategic(self.network_augment, self.network_dsa_strategy)
         name = augment if self.network_augment == "same" else own
-        return {"batch_size": self.network_batch, **minibatches(name, self.network_mix)}
+        return {"batch_size": self.network_batch, **augmenting(name, self.network_mix)}
 
     def begin(self, net: dc.Network) -> Callable:
         """Gives the function that begins a new network."""

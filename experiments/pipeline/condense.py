@@ -39,19 +39,13 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     evaluate_on_the_way(job, directory, state.learned, start, students, stop)  # one that a stop left out
     with _progress(settings, total, start, spent) as advance:
         for t in range(start + 1, total + 1):
-            began = time.perf_counter()
-            state, metrics = step(job.keys.step, state, source(t - 1), np.int32(t - 1))
-            values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
-            _check_finite(values["loss"], values["loss"], t, checkpoints)
-            checkpoints.check()
-            seconds = round(of_first(time.perf_counter() - began), 4)  # all processes stop and evaluate together
-            directory.log(iteration=t, **values, seconds=seconds)
+            state, loss, seconds = _iterated(step, state, source, t, directory, checkpoints)
             spent += seconds
-            advance(f"loss {values['loss']:.4g}", spent)
+            advance(f"loss {loss:.4g}", spent)
             stopping, over = stop.requested, _is_over(settings, spent)  # read once: a run stops only where it was saved
             students = students_due(settings, t, spent - seconds, spent)
             if stopping or over or students or t % settings.checkpoint_every == 0 or t == total:
-                _check_finite(values["loss"], state.learned, t, checkpoints)
+                _check_finite(loss, state.learned, t, checkpoints)
                 checkpoints.save(t, state, saved.dump(settings))
             if stopping:
                 stop.check()
@@ -61,6 +55,18 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
                 break
     checkpoints.wait()
     return Made(state.learned, _facts(directory, total, compile_seconds), total)
+
+
+def _iterated(step, state, source, t, directory, checkpoints):
+    """Makes the `t`-th iteration and logs it; gives the state, the loss and the seconds that it took."""
+    began = time.perf_counter()
+    state, metrics = step(state, source(t - 1), np.int32(t - 1))
+    values = {name: float(value) for name, value in metrics.items() if value.ndim == 0}
+    _check_finite(values["loss"], values["loss"], t, checkpoints)
+    checkpoints.check()
+    seconds = round(of_first(time.perf_counter() - began), 4)  # all processes stop and evaluate together
+    directory.log(iteration=t, **values, seconds=seconds)
+    return state, values["loss"], seconds
 
 
 def _seconds(directory):
@@ -147,7 +153,7 @@ def _compiled(job, state, source):
     run = dc.iteration(job.method.condenser, steps=job.settings.matches)
     lowered = run.lower(job.keys.step, state, source, np.int32(0))
     _check_metrics(lowered.out_info[1])
-    return lowered.compile(), time.perf_counter() - began
+    return functools.partial(lowered.compile(), job.keys.step), time.perf_counter() - began
 
 
 def _check_metrics(metrics):

@@ -79,7 +79,8 @@ class Tests:
         )
         theirs = stated(entry.condensed, _part(case.network, entry.width))
         accuracy = dict([own, *([("stated", show.summary(np.array(theirs)))] if theirs else []), *others])
-        return {**case._asdict(), "accuracy": accuracy, **_scores(accuracy, entry.condensed, full)}
+        replayed = {"left_out": _REPLAYED} if "whole" in self._terms.rivals and not full else {}
+        return {**case._asdict(), "accuracy": accuracy, **_scores(accuracy, entry.condensed, full), **replayed}
 
     def _rivals(self, entry, full):
         """Yields (name, function that makes the training sets, students, epochs) of the set itself and of its rivals."""
@@ -89,7 +90,7 @@ class Tests:
             if "random" in terms.rivals and ipc <= min(data.train.counts):
                 draw = functools.partial(RandomDraws, ipc=ipc)
                 yield name, draw, terms.num_students, terms.epochs
-        if "whole" in terms.rivals:
+        if "whole" in terms.rivals and full:
             yield "whole", lambda key: everything(data), terms.whole_students, terms.whole_epochs or full
 
     def _score(self, entry, case, recipe_name, name, make, students, epochs):
@@ -190,6 +191,9 @@ def _scores(accuracy, condensed, full):
     if {"ior", "hlr"} <= scores.keys():
         scores["lrs"] = ranking.label_robust_score(scores["hlr"], scores["ior"])
     return {name: round(value, 4) for name, value in scores.items()}
+
+
+_REPLAYED = "The whole training set is left out: the recipe replays the steps that the images were learned for, as many images of every class in order."
 
 
 def _left_out(accuracy, full):
