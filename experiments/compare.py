@@ -33,6 +33,7 @@ from experiments.pipeline.passes import equal_passes
 from experiments.report import times
 from experiments.report.records import Comparison
 from experiments.run import run
+from experiments.settings import passed_on
 from experiments.settings.flags import flags_in, read, words_of
 from experiments.settings.parse import parse, safe_name
 from experiments.settings.settings import Settings, paper_settings
@@ -95,7 +96,7 @@ class Compared:
         for text in self.vary:
             name, _, values = text.partition("=")
             name = name.replace("-", "_")
-            if not values or name not in known_settings() or name in grid.OWN:
+            if not values or name not in known_settings() or name in passed_on.OWN:
                 raise InputError(
                     f"--vary {text} names no setting of a run with values: give NAME=VALUE+VALUE, such as unroll_steps=5+20."
                 )
@@ -137,7 +138,7 @@ class Combination(NamedTuple):
 
     def flags(self, dataset: str, ipc: int, passed: list[str]) -> set[str]:
         """Gives all flags that its run has, if those of `passed` that name a part are passed on to it."""
-        return grid.flags_of(self.method, dataset, ipc, self.names, passed)
+        return passed_on.flags_of(self.method, dataset, ipc, self.names, passed)
 
 
 def main(argv: list[str]) -> int:
@@ -147,12 +148,12 @@ def main(argv: list[str]) -> int:
 
 def compare(argv: list[str]) -> None:
     """Reads the command line, makes the runs and fills the table."""
-    own, passed = grid.split(argv)
+    own, passed = passed_on.split(argv)
     wanted = read(Compared, own)
     configure_jax()  # before the first run is built, which starts JAX
     evaluation = _evaluation(wanted)
-    grid.check_passed(
-        passed, {*grid.OWN, *evaluation, *wanted.varied(), *(axis for axis in _AXES if wanted.members(axis))}
+    passed_on.check_passed(
+        passed, {*passed_on.OWN, *evaluation, *wanted.varied(), *(axis for axis in _AXES if wanted.members(axis))}
     )
     place = Path(wanted.workdir or f"runs/compare-{safe_name(wanted.dataset)}")
     command = shlex.join(["python", "-m", "experiments.compare", *argv])
@@ -220,7 +221,7 @@ def _cells(wanted, place, evaluation, passed) -> Iterator[grid.Cell]:
         words = _words(wanted, evaluation, passed, somewhere, each, ipc)
         if each.names.get("trajectory") == "on_synthetic":
             passes = equal_passes(words, _words(wanted, evaluation, passed, somewhere, _on_real(wanted, each), ipc))
-            grid.check_passed(passed, _UNEQUAL if passes else ())
+            passed_on.check_passed(passed, _UNEQUAL if passes else ())
             words += passes
         for seed in wanted.seeds:
             varied = (f"{name}={value}" for name, value in each.varied.items())
@@ -246,7 +247,7 @@ def _words(wanted, evaluation, passed, somewhere, each, ipc):
     size = {} if METHODS[each.method].takes_all else {"ipc": ipc, "baseline": False}
     settings = {"method": each.method, "dataset": wanted.dataset, **size, **each.names, **evaluation}
     settings |= _of_cell(settings, each.flags(wanted.dataset, ipc, passed), flags_in(passed))
-    return [*words_of({**settings, **each.varied}), *grid.without(passed, elsewhere)]
+    return [*words_of({**settings, **each.varied}), *passed_on.without(passed, elsewhere)]
 
 
 def _of_cell(settings, known, passed):

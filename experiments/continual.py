@@ -42,7 +42,7 @@ from experiments.parts.values import (
     check_ranges,
     flag,
 )
-from experiments.pipeline import grid, lock, outcomes, scores, sets, show
+from experiments.pipeline import lock, outcomes, scores, sets, show
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.lessons import TRAININGS, Course, Lessons
 from experiments.pipeline.machine import configure_jax
@@ -50,6 +50,7 @@ from experiments.pipeline.recipes import PAPERS, recipe
 from experiments.pipeline.step_memories import MEMORIES, OWN, StepMemories, source_of
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Sets
+from experiments.settings import passed_on
 from experiments.settings.flags import flags_in, read, words_of
 from experiments.settings.parse import parse, safe_name
 
@@ -141,9 +142,9 @@ def main(argv: list[str]) -> int:
 
 
 def learn(argv: list[str]) -> None:
-    own, passed = grid.split(argv)
+    own, passed = passed_on.split(argv)
     wanted = read(Continual, own).resolved()
-    grid.check_passed(passed, OWN)
+    passed_on.check_passed(passed, OWN)
     configure_jax()
     place = Path(wanted.workdir).expanduser()
     command = shlex.join(["python", "-m", "experiments.continual", *argv])
@@ -209,8 +210,8 @@ def _memories(wanted, place, passed, stop):
 def _lessons(wanted, place, passed, stream, stop):
     """Gives what trains and tests networks, and the facts about it for the result file."""
     words = ["--method", "random", "--dataset", wanted.names[0], *words_of(source_of(wanted.names[0], wanted.source))]
-    known = grid.flags_of("random", wanted.names[0], wanted.ipc, {}, passed)
-    settings = parse([*words, *grid.without(passed, {*flags_in(passed)} - known)])
+    known = passed_on.flags_of("random", wanted.names[0], wanted.ipc, {}, passed)
+    settings = parse([*words, *passed_on.without(passed, {*flags_in(passed)} - known)])
     network = {"network": settings.network, **dataclasses.asdict(settings.parts["network"])}
     net = dc.network(settings.parts["network"].build(stream.num_classes), stream.image_shape)
     _, trained = recipe(wanted.recipe, {"ipc": wanted.ipc}, wanted.names[0], wanted.epochs)

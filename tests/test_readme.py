@@ -23,6 +23,7 @@ from experiments.pipeline import figures, grid, passes
 from experiments.recall import Recalled
 from experiments.report.__main__ import Report
 from experiments.sets import Listing
+from experiments.settings import passed_on
 from experiments.settings.flags import check_known, read
 from experiments.settings.ownership import all_flags
 from experiments.settings.parse import parse
@@ -101,7 +102,7 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
         compare(words)
         assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0
     else:
-        own, passed = grid.split(words)
+        own, passed = passed_on.split(words)
         assert isinstance(read(KINDS[name], own), KINDS[name])
         check_known(passed, all_flags())
 

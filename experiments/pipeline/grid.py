@@ -1,15 +1,12 @@
 """Runs the cells of a table one after the other, each from where it was stopped, and tabulates their accuracies."""
 
-import itertools
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from dcjax import InputError
-from experiments.methods import METHODS
-from experiments.parts.values import flag
 from experiments.pipeline import lock, show, tabulated
 from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
@@ -17,15 +14,11 @@ from experiments.pipeline.machine import environment, release_programs
 from experiments.pipeline.rundir import write_text
 from experiments.report import markdown, times
 from experiments.report.records import Comparison
-from experiments.settings.flags import flags_in, known_flags
-from experiments.settings.parse import chosen_members, parse
+from experiments.settings.parse import parse
 from experiments.settings.saved import dump, load
-from experiments.settings.settings import paper_settings
 
 Run = Callable[[list[str]], None]  # runs a command line of experiments.run
-_ALONE = ("coordinator", "num_processes", "process_id")
 _DATA = ("dataset", "data_dir", "image_size", "channels", "only_classes", "statistics", "zca", "zca_epsilon")
-OWN = ("method", "dataset", "ipc", "seed", "workdir", "resume", "baseline", "whole")
 
 
 class Cell(NamedTuple):
@@ -34,38 +27,6 @@ class Cell(NamedTuple):
     row: str
     ipc: int | None  # the column; None where there is no number of images per class
     arguments: list[str]  # of experiments.run
-
-
-def split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Gives the words before `--`, and those behind it, which go to every run."""
-    return (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
-
-
-def check_passed(words: list[str], own: Iterable[str]) -> None:
-    """Refuses flags for all runs that the comparison sets itself, or that need several processes."""
-    own = {flag(prefix + name) for name in own for prefix in ("", "no_")}
-    for name in flags_in(words):
-        if name in own:
-            raise InputError(f"{name} is the comparison's own to set: give it before --, or leave it out.")
-        if name in map(flag, _ALONE):
-            raise InputError(
-                f"{name} is for a run by several processes, but a comparison is made by one: leave it out."
-            )
-
-
-def without(words: list[str], flags: Iterable[str]) -> list[str]:
-    """Removes flags and their values from a command line."""
-    starts = [i for i, word in enumerate(words) if word.startswith("--")] + [len(words)]
-    pairs = [words[begin:end] for begin, end in itertools.pairwise(starts)]
-    return [word for pair in pairs if flags_in(pair[:1])[0] not in flags for word in pair]
-
-
-def flags_of(method: str, dataset: str, ipc: int, names: dict[str, str], passed: list[str]) -> set[str]:
-    """Gives all flags that a run has with some parts in place of its method's own, if flags of `passed` that name a part go to it."""
-    axes = METHODS[method].kind.axes
-    others = {axis: member for axis, member in chosen_members(passed).items() if axis in axes}
-    parts = paper_settings(method, dataset, ipc, others | names).parts
-    return {*map(flag, axes)}.union(*(known_flags(type(part)) for part in parts.values()))
 
 
 def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:

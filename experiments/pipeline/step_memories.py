@@ -21,11 +21,12 @@ from experiments.pipeline.job import check_images, load_data, prepare
 from experiments.pipeline.machine import release_programs
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Stream
+from experiments.settings import passed_on
 from experiments.settings.flags import flags_in, words_of
 from experiments.settings.parse import parse
 from experiments.settings.settings import Settings
 
-OWN = {*grid.OWN, "image_size", "channels", "only_classes", "data_dir", "experts", "grows", "devices", "precision"}
+OWN = {*passed_on.OWN, "image_size", "channels", "only_classes", "data_dir", "experts", "grows", "devices", "precision"}
 OWN |= {"num_students", "eval_at", "eval_recipe"}  # a memory is tested by other networks than those of a run
 OWN |= {field.name for recipe in RECIPES.members.values() for field in dataclasses.fields(recipe)}
 SHARED = "rtp_shared"  # RTP's memory, the bases of which the classes of all steps share
@@ -161,10 +162,10 @@ class StepMemories:
             own["experts"] = self.place / f"experts-{step.order}-{step.number + 1}"
         if flag("eval_at") in self._flags(step) - {*flags_in(self.passed)}:
             own["eval_at"] = 0  # a memory is not tested alone
-        return [*words_of(own), *grid.without(self.passed, somewhere - self._flags(step))]
+        return [*words_of(own), *passed_on.without(self.passed, somewhere - self._flags(step))]
 
     def _flags(self, step):
-        return grid.flags_of(step.method, step.dataset, self.ipc, step.parts, self.passed)
+        return passed_on.flags_of(step.method, step.dataset, self.ipc, step.parts, self.passed)
 
     def _make_experts(self, settings):
         """Trains experts on the step's classes, or goes on training them, as far as they are not there."""

@@ -11,9 +11,9 @@ from experiments.methods import METHODS, paper_cell
 from experiments.parts import RECIPES
 from experiments.parts.choices import BATCHWISE
 from experiments.parts.networks import NETWORKS
-from experiments.pipeline import grid
 from experiments.report import words
 from experiments.report.records import Comparison, Run
+from experiments.settings import passed_on
 from experiments.settings.flags import flags_in
 from experiments.settings.settings import paper_settings, whole_epochs
 
@@ -57,6 +57,7 @@ class Figure(NamedTuple):
     paper: dict | None
     random: dict | None
     is_complete: bool = True
+    is_own: bool = True  # the settings are the method's own, but for those of `Setting`
 
 
 def of_run(run: Run) -> Figure:
@@ -76,12 +77,13 @@ def of_run(run: Run) -> Figure:
         run.paper.get(own),
         run.accuracy.get("random"),
         run.result.get("complete", True),
+        not others,
     )
 
 
 def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Figure]:
     """Gives the figures of a comparison, row by row; settings that are `aside` are left out of their labels."""
-    _, passed = grid.split(shlex.split(found.command))
+    _, passed = passed_on.split(shlex.split(found.command))
     evaluation, pairs = found.result["evaluation"], _pairs(passed)
     for row in found.rows:
         method = row["method"] if row["method"] in METHODS else ""
@@ -93,14 +95,14 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
         is_published = method and not others and not pairs.keys() & (_NETWORK | _DATA)
         paper = _published(method, found.result["dataset"], row["ipc"], evaluation) if is_published else None
         score = {name: row[name] for name in ("mean", "std", "students")}
-        yield Figure(setting, method, label, row["ipc"], score, len(row["set_means"]), paper, None)
+        yield Figure(setting, method, label, row["ipc"], score, len(row["set_means"]), paper, None, is_own=not others)
 
 
 def named(found: Comparison, row: str) -> str:
     """Names a row of a comparison by its method, in capitals as in papers, with the parts that were replaced."""
     if row in METHODS:
         return words.method(row)
-    methods = _pairs(grid.split(shlex.split(found.command))[0]).get("methods", "").split(",")
+    methods = _pairs(passed_on.split(shlex.split(found.command))[0]).get("methods", "").split(",")
     return _replaced(row, methods)
 
 
@@ -169,7 +171,7 @@ def _replaced(row, methods):
 
 def _has(method, found, name, passed):
     ipc = next(row["ipc"] for row in found.rows if row["method"] == method) or 1
-    return flags_in([f"--{name}"])[0] in grid.flags_of(method, found.result["dataset"], ipc, {}, passed)
+    return flags_in([f"--{name}"])[0] in passed_on.flags_of(method, found.result["dataset"], ipc, {}, passed)
 
 
 def _config(found, pairs):

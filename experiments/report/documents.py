@@ -14,13 +14,13 @@ _READING = (
 
 
 def readme(found: Found, details: str | None = None) -> str:
-    """Writes a table for each data set: methods x images per class, without rows in which parts were replaced, or that `times` shows.
+    """Writes a table for each data set: methods at their own settings x images per class, without what `times` shows.
 
     Args:
         found: what was measured.
         details: address of the other document, for a link to it.
     """
-    figures = [each for each in _all(found) if each.method]
+    figures = [each for each in _all(found) if each.method and each.is_own]
     parts = [f"{_READING}\n"]
     for dataset, group in itertools.groupby(sorted(figures, key=_by_dataset), key=lambda each: each.setting.dataset):
         parts.append(f"**{markdown.escape(words.dataset(dataset))}**\n\n{_of_dataset(merged.table(group))}")
