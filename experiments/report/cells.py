@@ -95,7 +95,17 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
         is_published = method and not others and not pairs.keys() & (_NETWORK | _DATA)
         paper = _published(method, found.result["dataset"], row["ipc"], evaluation) if is_published else None
         score = {name: row[name] for name in ("mean", "std", "students")}
-        yield Figure(setting, method, label, row["ipc"], score, len(row["set_means"]), paper, None, is_own=not others)
+        yield Figure(
+            setting,
+            method,
+            label,
+            row["ipc"],
+            score,
+            len(row["set_means"]),
+            paper,
+            None,
+            is_own=not others and evaluation.get("eval_augment") not in BATCHWISE,
+        )
 
 
 def named(found: Comparison, row: str) -> str:
