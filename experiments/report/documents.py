@@ -20,7 +20,8 @@ def readme(found: Found, details: str | None = None) -> str:
         found: what was measured.
         details: address of the other document, for a link to it.
     """
-    figures = [each for each in _all(found) if each.method and each.is_own]
+    own = merged.settings(each for each in _all(found) if each.method and each.is_own)
+    figures = [each for group in own.values() if not _is_beside_nothing(group) for each in group]
     parts = [f"{_READING}\n"]
     for dataset, group in itertools.groupby(sorted(figures, key=_by_dataset), key=lambda each: each.setting.dataset):
         parts.append(f"**{markdown.escape(words.dataset(dataset))}**\n\n{_of_dataset(merged.table(group))}")
@@ -84,6 +85,11 @@ def _of_dataset(table):
         own = [markdown.escape(text) for text in (line.label, line.setting.network, line.setting.evaluation)]
         rows.append([*own, *(texts[i] for _, texts in listed)])
     return markdown.table(heading, rows)
+
+
+def _is_beside_nothing(figures):
+    """Tells whether there are random images alone, with no figure of a paper."""
+    return all(each.method == "random" and not each.paper for each in figures)
 
 
 def _all(found):
