@@ -295,3 +295,20 @@ def test_networks_in_the_cache_of_another_shape_are_trained_again(place):
         np.savez(kept, **wrong)
         again = train(("x",), jax.random.key(0), jax.random.key(1), (init, epoch), 2)
         assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), again, first))
+
+
+def test_networks_in_the_cache_say_what_training_them_took(place):
+    from experiments.pipeline.job import prepare
+    from experiments.pipeline.pretrain import Pretraining
+    from experiments.pipeline.select import select
+    from experiments.pipeline.stop import StopRequest
+    from experiments.settings.parse import parse
+
+    settings = parse(["--method", "herding", "--network", "mlp", "--coreset-epochs", "3"])
+    job, stop = prepare(settings, dc.data.load("digits")), StopRequest()
+    first, again = (Pretraining(job, stop) for _ in range(2))
+    first.study(3)
+    assert first.spared == 0
+    again.study(3)
+    assert again.spared > 0
+    assert select(job, stop).facts["choose_seconds"] >= round(again.spared, 1)

@@ -1,6 +1,7 @@
 """Trains networks on the whole training set and keeps them on disk: one chooses a coreset, several make a pool."""
 
 import dataclasses
+import time
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +19,20 @@ from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import Job
 from experiments.pipeline.stop import StopRequest
 
+_SECONDS = "seconds"  # name of what a training took, beside its arrays
+
 
 class Pretraining:
-    """Trains networks for a job when a part asks for some, unless they are on disk."""
+    """Trains networks for a job when a part asks for some, unless they are on disk.
+
+    Attributes:
+        spared: seconds that were not spent, because networks were on disk.
+    """
 
     def __init__(self, job: Job, stop: StopRequest):
         self._job = job
         self._stop = stop
+        self.spared = 0.0
 
     def __call__(self, networks: int, training: Training, augment: str) -> Params:
         """Gives the stacked weights of several networks, each trained for `pool_epochs` as networks are between comparisons."""
@@ -58,22 +66,29 @@ class Pretraining:
         data, (init, epoch) = self._job.data.train, map(jax.jit, how)
 
         def train():
+            nonlocal spent
+            began = time.perf_counter()
             state = init(init_key, data)
             with show.progress("training on the whole set", epochs) as advance:
                 for t in range(epochs):
                     state = jax.block_until_ready(epoch(jax.random.fold_in(step_key, t), state, data))
                     advance("")
                     self._stop.check()
-            return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+            spent = time.perf_counter() - began
+            arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+            return arrays | {_SECONDS: np.array(spent)}
 
+        spent = 0.0
         expected, structure = jax.tree.flatten(jax.eval_shape(init, init_key, data))
 
         def fits(arrays):
             kinds = {name: (array.shape, array.dtype) for name, array in arrays.items()}
-            return kinds == {str(i): (leaf.shape, leaf.dtype) for i, leaf in enumerate(expected)}
+            like = {str(i): (leaf.shape, leaf.dtype) for i, leaf in enumerate(expected)}
+            return kinds == like | {_SECONDS: ((), np.dtype(float))}
 
         identity = (*what, self._job.data.fingerprint(), jax.__version__, epochs, *self._made_by())
         arrays = cached(identity, train, fits)
+        self.spared += float(arrays.pop(_SECONDS)) - spent
         leaves = [arrays[str(i)] for i in range(len(arrays))]
         if not all(np.isfinite(leaf).all() for leaf in leaves):
             raise Diverged("A network diverged while it was trained on the whole training set: take another --network.")
