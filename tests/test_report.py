@@ -15,7 +15,7 @@ import pytest
 from helpers import small_data
 
 import dcjax as dc
-from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, words
+from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
 from experiments.report.cells import Figure, Setting, _network, pooled
 
@@ -514,7 +514,8 @@ def test_the_tables_in_a_readme_are_replaced_and_nothing_else(tmp_path, capsys):
 def test_the_readme_and_the_details_show_the_committed_results():
     results, readme = ROOT / "experiments" / "results", ROOT / "README.md"
     found = find(results)
-    assert replaced(readme, documents.readme(found, "experiments/results/README.md")) == readme.read_text()
+    written = documents.readme(found, "experiments/results/README.md"), times.tabulated(found.comparisons)
+    assert replaced(readme, *written) == readme.read_text()
     assert documents.details(found) == (results / "README.md").read_text()
 
 

@@ -117,10 +117,13 @@ def two(tmp_path):
 
 def test_comparisons_of_one_setting_share_a_table_and_a_plot(tmp_path):
     text = times.tabulated(two(tmp_path))
-    assert "| MNIST, 1 image per class | 2 min | 5 min |" in text
+    assert "| MNIST | 1 per class, 2 min | 1 per class, 5 min |" in text
     assert "| DC | 80.0 ± 0.5 | 85.0 ± 0.5 |" in text
     assert "| DM: multi\\_formation | 88.0 ± 0.5 (2.5 min) | 90.0 ± 0.5 |" in text
-    assert "Real images: random 60.0 ± 1.0. ConvNet-32; students are trained for 300 epochs. Minutes are those" in text
+    assert (
+        "Real images: at 1 per class random 60.0 ± 1.0. ConvNet-32; students are trained for 300 epochs. Minutes are those"
+        in text
+    )
 
 
 def test_rows_of_one_name_are_told_apart(tmp_path):

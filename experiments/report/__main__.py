@@ -1,6 +1,6 @@
 """Tabulates what was measured, and shows it on one page.
 
-python -m experiments.report experiments/results --readme README.md --details experiments/results/README.md
+python -m experiments.report experiments/results --readme README.md --details experiments/results/README.md --times experiments/results/time.png
 python -m experiments.report runs runs/compare-digits --html report.html
 """
 

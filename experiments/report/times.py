@@ -1,4 +1,4 @@
-"""Says what methods come to after some minutes of condensing: a table and a plot for every number of images per class."""
+"""Says what methods come to after some minutes of condensing: a table for every setting, and a plot for every number of images per class."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,21 +48,34 @@ def panels(comparisons: Iterable[Comparison]) -> list[Panel]:
 
 
 def tabulated(comparisons: Iterable[Comparison]) -> str:
-    """Writes a table for each panel, and below it what real images come to."""
-    return "\n".join(map(_table, panels(comparisons)))
+    """Writes a table for each setting, a column for every size and mark, and below it what real images come to."""
+    of_setting: dict[Setting, list[Panel]] = {}
+    for panel in panels(comparisons):
+        of_setting.setdefault(panel.setting, []).append(panel)
+    return "\n".join(_table(setting, group) for setting, group in of_setting.items())
 
 
-def _table(panel):
-    marks = sorted({each["mark"] for points in panel.methods.values() for each in points})
+def _table(setting, group):
+    columns = [(panel, mark) for panel in group for mark in _marks(panel)]
     lines = []
-    for name, points in panel.methods.items():
-        known = {each["mark"]: _cell(each) for each in points}
-        lines.append([markdown.escape(name), *(known.get(mark, "") for mark in marks)])
-    heading = [markdown.escape(panel.title), *(f"{mark:g} min" for mark in marks)]
-    real = ", ".join(map(_real, panel.chosen.items()))
-    beside = f"Real images: {real}. " if real else ""
-    beside += f"{panel.setting.network}; students are trained for {panel.setting.evaluation}. {_COUNTED}"
-    return f"{markdown.table(heading, lines)}\n{markdown.escape(beside)}\n"
+    for name in dict.fromkeys(name for panel in group for name in panel.methods):
+        points = (_at(panel.methods.get(name, ()), mark) for panel, mark in columns)
+        lines.append([markdown.escape(name), *(_cell(point) if point else "" for point in points)])
+    heading = [words.dataset(setting.dataset), *(f"{panel.ipc} per class, {mark:g} min" for panel, mark in columns)]
+    real = [
+        f"at {panel.ipc} per class {', '.join(map(_real, panel.chosen.items()))}" for panel in group if panel.chosen
+    ]
+    beside = f"Real images: {'; '.join(real)}. " if real else ""
+    beside += f"{setting.network}; students are trained for {setting.evaluation}. {_COUNTED}"
+    return f"{markdown.table([*map(markdown.escape, heading)], lines)}\n{markdown.escape(beside)}\n"
+
+
+def _marks(panel):
+    return sorted({each["mark"] for points in panel.methods.values() for each in points})
+
+
+def _at(points, mark):
+    return next((each for each in points if each["mark"] == mark), None)
 
 
 def _cell(point):
