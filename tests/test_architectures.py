@@ -296,6 +296,7 @@ def test_the_top_are_those_of_the_proxy(monkeypatch):
     assert row["top"]["value"] == -1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no list of memory maps")
 def test_a_search_keeps_the_programs_of_one_candidate(monkeypatch):
     """A process may have 65530 memory maps, which those of thirty candidates would fill."""

@@ -416,7 +416,8 @@ def test_a_metric_that_would_be_taken_for_something_else_is_refused_before_compi
     monkeypatch.setattr(parts.OBJECTIVES, "members", dict(parts.OBJECTIVES.members))
     parts.OBJECTIVES.register("timed", Timed)
     with pytest.raises(
-        dc.InputError, match="none named deviation, iteration, seconds, but this one gives gap, loss, rate, seconds"
+        dc.InputError,
+        match="none named deviation, iteration, seconds, students, but this one gives gap, loss, rate, seconds",
     ):
         run(["--objective", "timed", *QUICK])
 

@@ -35,6 +35,7 @@ def _filled(monkeypatch):
     def fill(run, place, found, about):
         cells.extend(found)
         facts.update(about)
+        return []
 
     monkeypatch.setattr(grid, "fill", fill)
     return cells, facts
@@ -279,7 +280,7 @@ def test_bad_input_gets_one_sentence(case, capsys, tmp_path):
 
 def test_the_flags_of_a_part_that_is_passed_on_go_with_it(monkeypatch):
     filled = []
-    monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells))
+    monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells) or [])
     words = ["--methods", "dc,idc,random", "--ipc", "1", "--seeds", "0", "--"]
     compare([*words, "--parameterization", "multi_formation", "--factor", "4"])
     found = {cell.row: parse(cell.arguments).values().get("factor") for cell in filled}

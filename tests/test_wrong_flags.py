@@ -88,7 +88,7 @@ WRONG = [  # (command line, what is said)
     ("run --out runs/x", "There is no flag --out: the directory that a command writes to is named by --workdir"),
     ("experts --place x", "There is no flag --place: the directory that a command writes to is named by --workdir"),
     ("evaluate x --seed one", "--seed must be a whole number, not 'one'."),
-    ("export x --format tiff", "--format must be one of npz, png, pt, not 'tiff'."),
+    ("export x --format tiff", "--format must be one of npz, png, pt, poster, not 'tiff'."),
     ("compare --seeds 1,x", "--seeds must be a whole number, not 'x'."),
     (f"run --workdir {'a' * 300}", "cannot be a run directory (File name too long): give another --workdir."),
     ("run --workdir=", "The --workdir has no name: give one."),
