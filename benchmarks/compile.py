@@ -11,6 +11,7 @@ and the compiler accounts for its memory. Nothing is run. TFLOP are those of the
 import argparse
 import functools
 import importlib.util
+import itertools
 import json
 import os
 import tempfile
@@ -161,18 +162,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
     rows = []
-    for method in wanted.methods:
-        for ipc in map(int, wanted.ipc):
-            for chips in map(int, wanted.chips):
-                work = Work(method, ipc, chips)
-                rows.append((work, need(work)))
-                print(*row(*rows[-1]), flush=True)
+    for method, ipc, chips in itertools.product(wanted.methods, map(int, wanted.ipc), map(int, wanted.chips)):
+        work = Work(method, ipc, chips)
+        rows.append((work, need(work)))
+        print(*row(*rows[-1]), flush=True)
+        if wanted.out:
+            found = [{**work._asdict(), **need._asdict()} for work, need in rows]
+            facts = {"chip_memory": CHIP_MEMORY, "jax": jax.__version__, "rows": found}
+            wanted.out.write_text(json.dumps(facts, indent=1) + "\n")  # what is measured is kept
     sizes = ("arguments, GiB", "temporaries, GiB", "peak, GiB")
     columns = ("method", "images per class", "v5e chips", *sizes, "fits", "TFLOP", "compiled in, s")
     print(tables.table(columns, [row(*each) for each in rows]))
-    if wanted.out:
-        found = [{**work._asdict(), **need._asdict()} for work, need in rows]
-        wanted.out.write_text(json.dumps({"chip_memory": CHIP_MEMORY, "jax": jax.__version__, "rows": found}, indent=1))
 
 
 if __name__ == "__main__":
