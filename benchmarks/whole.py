@@ -49,7 +49,7 @@ def _ours(method, seed, place):
     if not (place / "condensed.npz").exists():
         with StopRequest() as stop:
             make(parse([*words, *(["--resume"] if (place / "config.json").is_file() else [])]), stop)
-        release_programs()  # the next run has others
+        release_programs()
     rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     return dc.load_condensed(place / "condensed.npz").batch, np.array([row["loss"] for row in rows if "loss" in row])
 

@@ -128,7 +128,7 @@ def _finish(run, arguments):
     except Diverged as diverged:
         return Outcome(not is_begun, f"{place}. {diverged}")
     finally:
-        release_programs()  # the next run has others
+        release_programs()
     return Outcome(not is_begun)
 
 

@@ -7,6 +7,7 @@ import platform
 import resource
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import jax
 
@@ -22,6 +23,9 @@ PATIENCE = {
 MOST_CPU_DEVICES = (
     8  # each has a state and activations of its own, and there are seldom more than ten classes to divide
 )
+
+
+MOST_MAPS = 30_000  # of the 65530 that Linux gives a process
 
 
 def configure_jax(precision: str = "float32") -> None:
@@ -55,8 +59,10 @@ def _divide_cpu() -> None:
 
 
 def release_programs() -> None:
-    """Lets go of all compiled programs, which JAX keeps; on a CPU each takes hundreds of the 65530 memory maps that Linux gives a process."""
-    jax.clear_caches()
+    """Lets go of all compiled programs, which JAX keeps, before they fill the memory maps of the process: on a CPU each takes hundreds."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 def environment() -> dict:

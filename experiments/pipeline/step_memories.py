@@ -114,7 +114,7 @@ class StepMemories:
                 self._make_experts(settings)
             is_begun = (directory / "config.json").is_file()
             make(parse([*self._words(step), *(["--resume"] if is_begun else [])]), self.stop)
-            release_programs()  # the next memory has others
+            release_programs()
         return dc.load_condensed(directory / "condensed.npz")
 
     def _check(self, step):
