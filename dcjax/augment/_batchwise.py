@@ -73,7 +73,6 @@ def idc_digits_cutout_batch() -> Mixing:
 
 def dc_digits_batch() -> Mixing:
     """Applies `dc_digits`, with the mini-batch's mean where that has each image's own, as DC's program does (arXiv:2006.05929)."""
-
     return _filled(lambda mean: one_of((dc_crop(4, fill=mean), dc_scale(0.2), dc_rotate(45, fill=mean.mean()))))
 
 
