@@ -165,7 +165,7 @@ def _place(path, index, wanted):
     path = path.resolve()
     if path.parent == PLACE:
         usual = Path(f"{path.stem}-evaluation.json")
-    elif (path / "condensed.npz").is_file():
+    elif (path / "condensed.npz").is_file() and (wanted.workdir is None or len(wanted.runs) == 1):
         usual = path / "evaluation.json"
     else:
         usual = path.with_name(f"{path.name}-evaluation{index}.json")

@@ -123,12 +123,22 @@ def _check(request, sources, sets):
         )
     if not request.workdir:
         raise dc.InputError(f"{len(sets)} sets go into one file: give the folder for it by --workdir.")
-    kinds = [[each.meta.get(name) for name in ("method", "dataset", "ipc")] for each in sets]
-    odd = next((source for source, kind in zip(sources, kinds) if kind != kinds[0]), None)
-    if odd:
-        raise dc.InputError(
-            f"{odd} is of another method, data set or number of images per class than {sources[0]}: export those of one kind."
-        )
+    first = _kind(sets[0])
+    for source, each in zip(sources, sets):
+        differing = [name for name, value in _kind(each).items() if value != first[name]]
+        if differing:
+            raise dc.InputError(f"{source} is of another {differing[0]} than {sources[0]}: export those of one kind.")
+
+
+def _kind(condensed):
+    """Gives what sets of one experiment have in common."""
+    names = {
+        "method": "method",
+        "data set": "dataset",
+        "number of images per class": "ipc",
+        "parameterization": "decoder",
+    }
+    return {title: condensed.meta.get(name) for title, name in names.items()}
 
 
 if __name__ == "__main__":

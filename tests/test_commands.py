@@ -263,6 +263,10 @@ def test_an_evaluation_goes_to_the_directory_that_is_named(chosen, monkeypatch):
     monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
     evaluate([str(chosen), "--rivals", "none", "--workdir", "here/there"])
     assert [path.name for path in Path("here/there").glob("[!.]*")] == ["evaluation.json"]
+    shutil.copytree(chosen, "another")
+    evaluate([str(chosen), "another", "--rivals", "none", "--workdir", "both"])
+    written = {path.name for path in Path("both").glob("[!.]*")}
+    assert written == {f"{chosen.name}-evaluation.json", "another-evaluation.json"}
     Path("file").write_text("")
     with pytest.raises(dc.InputError, match=r"file/x cannot be made .*: give another --workdir"):
         evaluate([str(chosen), "--rivals", "none", "--workdir", "file/x"])

@@ -234,6 +234,10 @@ def another(path):
     return judged(path / "other", dc.data.load("digits"), 0, [], method="dm")
 
 
+def of_digits(path, parameterization):
+    return judged(path, dc.data.load("digits"), 0, [], decoder={"name": parameterization})
+
+
 def taken(path, name):
     (path / name).write_text("of somebody else")
     return path
@@ -267,7 +271,18 @@ BAD = {
     ),
     "other methods": (
         lambda run: [run, another(run), "--format", "pt", "--workdir", run],
-        "is of another method, data set or number of images per class than",
+        "is of another method than",
+    ),
+    "other parameterizations": (
+        lambda run: [
+            of_digits(run / "one", "pixels"),
+            of_digits(run / "other", "multi_formation"),
+            "--format",
+            "pt",
+            "--workdir",
+            run,
+        ],
+        "is of another parameterization than",
     ),
     "students": (
         lambda run: [run, "--format", "png", "--num-students", "0"],

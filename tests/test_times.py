@@ -9,8 +9,8 @@ import dcjax as dc
 from experiments.pipeline import figures, grid, tabulated
 from experiments.pipeline.score import students_due
 from experiments.report import __main__ as command
-from experiments.report import times
-from experiments.report.records import Comparison
+from experiments.report import page, times
+from experiments.report.records import Comparison, Found
 from experiments.run import run
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
@@ -124,6 +124,16 @@ def test_comparisons_of_one_setting_share_a_table_and_a_plot(tmp_path):
         "Real images: at 1 per class random 60.0 ± 1.0. ConvNet-32; students are trained for 300 epochs. Minutes are those"
         in text
     )
+
+
+def test_the_page_says_what_sets_came_to_after_some_minutes(tmp_path):
+    found = two(tmp_path)
+    shown = page.html(Found(comparisons=found))
+    assert "Accuracy after some minutes: MNIST" in shown
+    assert "80.0 ± 0.5" in shown
+    assert "88.0 ± 0.5 (2.5 min)" in shown
+    untimed = Found(comparisons=[comparison(tmp_path, "random", [row("random", 60.0)])])
+    assert "after some minutes" not in page.html(untimed)
 
 
 def test_rows_of_one_name_are_told_apart(tmp_path):

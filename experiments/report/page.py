@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jinja2
 
 from experiments.methods import CORESETS
-from experiments.report import charts, documents, heat, merged, pictures, tables, words
+from experiments.report import charts, documents, heat, merged, pictures, tables, times, words
 from experiments.report.cells import Figure, Setting
 from experiments.report.records import Comparison, Found, Run
 
@@ -43,6 +43,7 @@ def html(found: Found) -> str:
         missed=sum(gap < 0 for gap in gaps),
         reached=sum(gap >= 0 for gap in gaps),
         comparisons=[compared(*each) for each in documents.grouped(found.comparisons)],
+        timed=times.tables(found.comparisons),
         across=heat.across(runs),
         charts=charts,
         classes_shown=_CLASSES_SHOWN,

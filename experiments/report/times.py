@@ -16,6 +16,14 @@ _COUNTED = (
 _LATE = 1.05  # times the minutes of a mark: an accuracy that is measured later says when
 
 
+class Timed(NamedTuple):
+    """A table of one setting, as plain text: a column for every size and mark, and what stands below it."""
+
+    heading: list[str]
+    lines: list[list[str]]
+    below: str
+
+
 class Panel(NamedTuple):
     """What was measured in one setting at one number of images per class, row by row under its name."""
 
@@ -47,12 +55,22 @@ def panels(comparisons: Iterable[Comparison]) -> list[Panel]:
     return [panel for panel in found.values() if panel.methods]
 
 
-def tabulated(comparisons: Iterable[Comparison]) -> str:
-    """Writes a table for each setting, a column for every size and mark, and below it what real images come to."""
+def tables(comparisons: Iterable[Comparison]) -> list[Timed]:
+    """Makes a table for each setting, a column for every size and mark, and below it what real images come to."""
     of_setting: dict[Setting, list[Panel]] = {}
     for panel in panels(comparisons):
         of_setting.setdefault(panel.setting, []).append(panel)
-    return "\n".join(_table(setting, group) for setting, group in of_setting.items())
+    return [_table(setting, group) for setting, group in of_setting.items()]
+
+
+def tabulated(comparisons: Iterable[Comparison]) -> str:
+    """Writes those tables in Markdown."""
+    texts = [
+        f"{markdown.table([*map(markdown.escape, found.heading)], [[*map(markdown.escape, line)] for line in found.lines])}"
+        f"\n{markdown.escape(found.below)}\n"
+        for found in tables(comparisons)
+    ]
+    return "\n".join(texts)
 
 
 def _table(setting, group):
@@ -60,14 +78,14 @@ def _table(setting, group):
     lines = []
     for name in dict.fromkeys(name for panel in group for name in panel.methods):
         points = (_at(panel.methods.get(name, ()), mark) for panel, mark in columns)
-        lines.append([markdown.escape(name), *(_cell(point) if point else "" for point in points)])
+        lines.append([name, *(_cell(point) if point else "" for point in points)])
     heading = [words.dataset(setting.dataset), *(f"{panel.ipc} per class, {mark:g} min" for panel, mark in columns)]
     real = [
         f"at {panel.ipc} per class {', '.join(map(_real, panel.chosen.items()))}" for panel in group if panel.chosen
     ]
     beside = f"Real images: {'; '.join(real)}. " if real else ""
     beside += f"{setting.network}; students are trained for {setting.evaluation}. {_COUNTED}"
-    return f"{markdown.table([*map(markdown.escape, heading)], lines)}\n{markdown.escape(beside)}\n"
+    return Timed(heading, lines, beside)
 
 
 def _marks(panel):
