@@ -43,15 +43,20 @@ def made(side: str, method: str, seed: int, place: Path) -> tuple[dc.Batch, np.n
 
 
 def _ours(method, seed, place):
-    iterations, _ = ITERATIONS[method]
-    words = ["--method", method, "--dataset", "mnist", "--ipc", "1", "--width", str(WIDTH), "--seed", str(seed)]
-    words += ["--iterations", str(iterations), "--eval-at", "0", "--workdir", str(place)]
     if not (place / "condensed.npz").exists():
         with StopRequest() as stop:
-            make(parse([*words, *(["--resume"] if (place / "config.json").is_file() else [])]), stop)
+            make(
+                parse([*words(method, seed, place), *(["--resume"] if (place / "config.json").is_file() else [])]), stop
+            )
         release_programs()
     rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     return dc.load_condensed(place / "condensed.npz").batch, np.array([row["loss"] for row in rows if "loss" in row])
+
+
+def words(method: str, seed: int, place: Path) -> list[str]:
+    """Gives the command line of experiments.run that makes a set of ours."""
+    of_set = ["--method", method, "--dataset", "mnist", "--ipc", "1", "--width", str(WIDTH), "--seed", str(seed)]
+    return [*of_set, "--iterations", str(ITERATIONS[method][0]), "--eval-at", "0", "--workdir", str(place)]
 
 
 def _peer(method, seed, place):

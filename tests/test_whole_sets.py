@@ -3,9 +3,14 @@
 import jax
 import numpy as np
 import pytest
+from helpers import golden as golden_arrays
+from helpers import golden_params, relative_error
 
 import dcjax as dc
-from benchmarks import whole
+from benchmarks import golden, whole
+from benchmarks.workload import Workload
+from experiments.pipeline.build import build
+from experiments.settings.parse import parse
 
 
 def rows(side, sets):
@@ -36,6 +41,32 @@ def test_both_sides_start_idc_from_the_same_images_made_smaller(monkeypatch):
     real = dc.Batch(images[None], np.ones((1, 4, 1), np.float32))
     ours = dc.parameterizations.from_mixed(2)(jax.random.key(0), real, 1)
     np.testing.assert_array_equal(theirs, np.asarray(ours)[0])
+
+
+def test_both_sides_of_dc_take_the_same_steps(monkeypatch):
+    """By the command's own settings, from the same noise, on the same weights and on all real images of each class."""
+    torch = pytest.importorskip("torch")
+    from benchmarks import peer, whole_peer
+
+    arrays = golden_arrays("dc_gray28")
+    network = dc.network
+    monkeypatch.setattr(dc, "network", lambda *how: network(*how)._replace(init=lambda key: golden_params(arrays)))
+    monkeypatch.setattr(peer, "new_net", lambda work: golden.published_net(arrays))
+    real = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 1), np.uint8), np.arange(12) % 3
+    data = dc.data.from_arrays(real, real, name="mnist")
+    width = len(arrays["conv0_bias"])
+    ours = build(parse(whole.words("dc", 0, "run")).replace(width=width, real_batch=4), data)
+    theirs = peer.Condensation(Workload("step", "mnist", width, classes=3, real=4), whole_peer.classes_of(data))
+    source = dc.source(data.train, real_per_class=4)
+    state = ours.condenser.init(jax.random.key(0), source.draw(jax.random.key(1)))
+    with torch.no_grad():
+        theirs.images.copy_(torch.tensor(np.asarray(ours.decode(state.syn).image[:, 0])).permute(0, 3, 1, 2))
+    step = dc.iteration(ours.condenser, steps=1)
+    for number in range(3):
+        state, metrics = step(jax.random.key(2), state, source, number)
+        assert theirs.step() == pytest.approx(3 * float(metrics["loss"]), rel=1e-4)
+    image = theirs.images.detach().permute(0, 2, 3, 1).numpy()
+    assert relative_error(ours.decode(state.syn).image[:, 0], image) < 1e-4
 
 
 def test_the_peer_makes_sets_of_both_methods():
