@@ -1,6 +1,7 @@
 """Lists the condensed sets that come with the package, each with the accuracy that was measured when it was made.
 
-`dcjax.load_condensed("dc-mnist-1")` reads one by name. The commands that made them are in `experiments/results/NAME/result.json`.
+`dcjax.load_condensed("dc-mnist-1")` reads one by name. The commands that made them are in `experiments/results/NAME/result.json`; those of a
+comparison's sets, of the first seed each, in the `result.json` of its runs there.
 """
 
 import json
