@@ -106,7 +106,8 @@ def test_students_meet_the_stated_accuracy(name):
     net = dc.network(NETWORKS.members[settings.pop("network")](**settings).build(10), data.image_shape)
     judged_by = recipe("own", condensed.meta, data.name, None)[1]
     students = 2 if cost(name) < 2e8 else 1
-    scores = dc.evaluate(jax.random.key(7), net, condensed.batch, data.test, num_students=students, recipe=judged_by)
+    how = {"recipe": judged_by, "hyper": condensed.hyper, "num_students": students}
+    scores = dc.evaluate(jax.random.key(7), net, condensed.batch, data.test, **how)
     stated = described.accuracy["condensed"]
     assert abs(100 * np.mean(scores) - stated["mean"]) < 3 * stated["std"]
 
