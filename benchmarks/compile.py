@@ -143,11 +143,31 @@ def need(work: Work) -> Need:
     return Need(*sizes, time.perf_counter() - began, operations)
 
 
-def row(work: Work, need: Need) -> tuple[str, ...]:
-    sizes = [f"{size / 2**30:.2f}" for size in need[:3]]
-    fits = "yes" if need.peak < CHIP_MEMORY else "no"
-    numbers = str(work.ipc), str(work.chips), *sizes, fits, f"{need.flops / 1e12:.3g}", f"{need.seconds:.0f}"
-    return METHODS[work.method].title, *numbers
+def table(rows: list[tuple[Work, Need]]) -> str:
+    """Writes a line for every method and number of images, with the memory on each chip for every number of chips."""
+    chips = sorted({work.chips for work, _ in rows})
+    lines = []
+    for (method, ipc), group in itertools.groupby(rows, key=lambda row: row[0][:2]):
+        needs = {work.chips: need for work, need in group}
+        found = [needs.get(number) for number in chips]
+        operations = f"{next(iter(needs.values())).flops / 1e12:.3g}"
+        seconds = [f"{need.seconds:.0f}" if need else "" for need in found]
+        lines.append((METHODS[method].title, ipc, *map(_peak, found), operations, *seconds))
+    on = [f"{number} chip{'s' * (number > 1)}" for number in chips]
+    heading = (
+        "method",
+        "images per class",
+        *(f"GiB, {text}" for text in on),
+        "TFLOP",
+        *(f"compiled in, {text}, s" for text in on),
+    )
+    return tables.table(heading, lines)
+
+
+def _peak(need):
+    if need is None:
+        return ""
+    return f"{need.peak / 2**30:.2f}{'' if need.peak < CHIP_MEMORY else ' (does not fit)'}"
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -165,14 +185,12 @@ def main() -> None:
     for method, ipc, chips in itertools.product(wanted.methods, map(int, wanted.ipc), map(int, wanted.chips)):
         work = Work(method, ipc, chips)
         rows.append((work, need(work)))
-        print(*row(*rows[-1]), flush=True)
+        print(METHODS[method].title, f"{ipc} per class, {chips} chips: {_peak(rows[-1][1])} GiB", flush=True)
         if wanted.out:
             found = [{**work._asdict(), **need._asdict()} for work, need in rows]
             facts = {"chip_memory": CHIP_MEMORY, "jax": jax.__version__, "rows": found}
             wanted.out.write_text(json.dumps(facts, indent=1) + "\n")  # what is measured is kept
-    sizes = ("arguments, GiB", "temporaries, GiB", "peak, GiB")
-    columns = ("method", "images per class", "v5e chips", *sizes, "fits", "TFLOP", "compiled in, s")
-    print(tables.table(columns, [row(*each) for each in rows]))
+    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -44,3 +44,14 @@ def test_an_outer_iteration_fits_into_one_chip_and_into_four():
     assert (
         hallucinated.flops > 50 * 3 * 2 * 10 * 128 * 128 * 9 * 16 * 16
     )  # its 50 steps, forward and back, of one layer alone
+
+
+def test_the_table_has_a_line_for_every_method_and_size_and_says_what_does_not_fit():
+    from benchmarks.compile import CHIP_MEMORY, Need, Work, table
+
+    half, double = (Need(0, 0, int(times * CHIP_MEMORY), 60.0, 2e12) for times in (0.5, 2))
+    found = [(Work("dc", 1, 1), double), (Work("dc", 1, 4), half), (Work("dc", 10, 4), half)]
+    assert table(found).splitlines()[2:] == [
+        "| DC | 1 | 32.00 (does not fit) | 8.00 | 2 | 60 | 60 |",
+        "| DC | 10 |  | 8.00 | 2 |  | 60 |",
+    ]
