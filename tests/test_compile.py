@@ -3,11 +3,14 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from experiments.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 WORK = (("dc", 1, 1), ("dc", 1, 4), ("haba", 1, 1))  # method, images per class, chips
@@ -55,3 +58,16 @@ def test_the_table_has_a_line_for_every_method_and_size_and_says_what_does_not_f
         "| DC | 1 | 32.00 (does not fit) | 8.00 | 2 | 60 | 60 |",
         "| DC | 10 |  | 8.00 | 2 |  | 60 |",
     ]
+
+
+def test_the_documents_have_the_committed_measurements():
+    from benchmarks.compile import METHODS_COMPILED, Need, Work, table
+
+    noted = json.loads((ROOT / "benchmarks" / "results" / "compile.json").read_text())["rows"]
+    rows = [(Work(**{name: row.pop(name) for name in Work._fields}), Need(**row)) for row in noted]
+    assert [*dict.fromkeys(work.method for work, _ in rows)] == [*METHODS_COMPILED]
+    assert table(rows) in (ROOT / "benchmarks" / "README.md").read_text()
+    notebook = (ROOT / "colab" / "tpu.ipynb").read_text()
+    for method in ("dc", "dm", "idc", "dd", "bptt", "rtp", "mtt", "haba"):
+        one, ten = (need.peak / 2**30 for ipc in (1, 10) for work, need in rows if work == Work(method, ipc, 1))
+        assert re.search(rf"\| {METHODS[method].title}(, DSA)? \| {one:.1f} \| {ten:.1f} \|", notebook), method
