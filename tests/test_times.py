@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dcjax as dc
-from experiments.pipeline import figures, grid, tabulated
+from experiments.pipeline import figures, grid, save, tabulated
 from experiments.pipeline.score import students_due
 from experiments.report import __main__ as command
 from experiments.report import page, times
@@ -70,6 +70,12 @@ def test_an_evaluation_stands_for_the_marks_that_its_iteration_passed_and_no_oth
     late = {"began": 3.0, "minutes": 6.0, "mean": 60.0, "std": 1.0, "students": 2}
     result = {"on_the_way": [late]}
     assert [tabulated._after(mark, result) for mark in (2, 3, 4, 6, 7)] == [None, None, late, late, None]
+
+
+def test_an_iteration_that_begins_just_before_a_mark_passes_it():
+    timed = [{"iteration": 1, "loss": 1.0, "seconds": 0.1199}, {"iteration": 2, "loss": 1.0, "seconds": 0.05}]
+    found = save._on_the_way([*timed, {"iteration": 2, "accuracy": 60.0, "deviation": 1.0, "students": 2}])
+    assert tabulated._after(0.002, found)["iteration"] == 2  # began 0.1 ms before 0.12 s
 
 
 def test_runs_of_a_comparison_go_on_for_more_minutes_but_not_for_other_settings(tmp_path):

@@ -82,7 +82,7 @@ def _on_the_way(history):
     seconds = {row["iteration"]: row["seconds"] for row in history if "loss" in row and "seconds" in row}
 
     def minutes(before):
-        return round(sum(took for t, took in seconds.items() if t < before) / 60, 4)
+        return round(sum(took for t, took in seconds.items() if t < before) / 60, 7)  # finer than what is logged
 
     found = [
         {
