@@ -74,7 +74,7 @@ def read(
                 default=default,
                 prog=prog or invoked(),
                 description=kind.__doc__,
-                config=(tyro.conf.OmitArgPrefixes,),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.HelptextFromCommentsOff),
             )
     except SystemExit as end:
         if not end.code:
