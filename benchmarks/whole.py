@@ -1,6 +1,6 @@
 """Makes whole sets by dcjax and by the PyTorch peer from other seeds, and tells whether students and losses can tell them apart.
 
-python -m benchmarks.whole                                          # ten sets of DC and of IDC by each side; about two hours
+python -m benchmarks.whole                                          # ten sets of DC and of IDC by each side; about an hour and a half
 python -m benchmarks.whole --methods dc --sets 4 --out whole.json
 
 MNIST, one image per class, ConvNet-32: DC with 120 comparisons, IDC with 200. One evaluation judges all sets: students trained for 300
@@ -17,13 +17,16 @@ import sys
 from pathlib import Path
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import ttest_ind
 
 import dcjax as dc
 from benchmarks import tables
 from dcjax import sharding
+from dcjax.files import writing
 from dcjax.parameterizations import class_labels
+from experiments.methods import METHODS
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.execute import make
 from experiments.pipeline.machine import configure_jax, environment, release_programs
@@ -112,6 +115,27 @@ def _compared(ours, peer):
     return *sides, f"{difference / error:+.1f}", f"{ttest_ind(ours, peer, equal_var=False).pvalue:.2g}"
 
 
+def draw(path: Path, rows: list[dict]) -> None:
+    """Draws for every method the mean loss over iterations with its standard error over sets, and the accuracy of each set."""
+    methods = [*dict.fromkeys(row["method"] for row in rows)]
+    figure, axes = plt.subplots(len(methods), 2, figsize=(9, 3 * len(methods)), squeeze=False, layout="constrained")
+    for (left, right), method in zip(axes, methods):
+        for place, side in enumerate(SIDES):
+            found = [row for row in rows if (row["method"], row["side"]) == (method, side)]
+            losses = np.array([row["losses"] for row in found])
+            mean, error = losses.mean(0), losses.std(0, ddof=1) / math.sqrt(len(found))
+            iterations = np.arange(1, len(mean) + 1)
+            left.plot(iterations, mean, label=side)
+            left.fill_between(iterations, mean - error, mean + error, alpha=0.3)
+            right.plot([np.mean(row["accuracies"]) for row in found], [place] * len(found), "o", alpha=0.6)
+        left.set(title=METHODS[method].title, xlabel="iteration", ylabel="loss", yscale="log")
+        left.legend()
+        right.set(xlabel="test accuracy of a set (%)", yticks=range(len(SIDES)), yticklabels=SIDES, ylim=(-0.5, 1.5))
+    with writing(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+    plt.close(figure)
+
+
 HEADING = ("method", "of a set", "ours ± standard error", "peer", "difference / its error", "p (Welch)")
 
 
@@ -125,7 +149,9 @@ def run(argv: list[str]) -> None:
     parser.add_argument("--methods", nargs="+", choices=ITERATIONS, default=[*ITERATIONS])
     parser.add_argument("--sets", type=int, default=10, help="of each method and side (10)")
     parser.add_argument("--workdir", type=Path, default=Path("runs/whole"), help="where sets are kept (runs/whole)")
-    parser.add_argument("--out", type=Path, help="where to write the measurements as JSON")
+    parser.add_argument(
+        "--out", type=Path, help="where to write the measurements as JSON, and a plot of them beside it"
+    )
     wanted = parser.parse_args(argv)
     if wanted.sets < 2:
         sys.exit("error: --sets is at least 2, since what is compared are means over sets with their errors.")
@@ -138,6 +164,7 @@ def run(argv: list[str]) -> None:
     print(tables.table(HEADING, [line for method in wanted.methods for line in told_apart(rows, method)]))
     if wanted.out:
         wanted.out.write_text(json.dumps({"rows": rows, **facts}, indent=1) + "\n")
+        draw(wanted.out.with_suffix(".png"), rows)
 
 
 if __name__ == "__main__":

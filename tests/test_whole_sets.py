@@ -1,16 +1,22 @@
 """The comparison of whole sets says what differs, and both sides of IDC start alike."""
 
+import json
+from pathlib import Path
+
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from helpers import golden as golden_arrays
 from helpers import golden_params, relative_error
 
 import dcjax as dc
-from benchmarks import golden, whole
+from benchmarks import golden, tables, whole
 from benchmarks.workload import Workload
 from experiments.pipeline.build import build
 from experiments.settings.parse import parse
+
+BENCHMARKS = Path(whole.__file__).parent
 
 
 def rows(side, sets):
@@ -29,6 +35,27 @@ def test_means_are_over_sets_and_a_difference_is_in_units_of_its_error():
     assert float(accuracy[5]) > 0.5
     assert first[2:4] == ("5 ± 1", "6 ± 1")
     assert second[2:4] == ("3 ± 1", "6 ± 1")
+
+
+def test_curves_are_means_over_sets_and_every_set_is_a_point(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plt, "close", lambda figure: drawn.setdefault("axes", figure.axes))
+    whole.draw(
+        tmp_path / "whole.png",
+        rows("ours", [([80], [4.0, 2.0]), ([84], [6.0, 4.0])]) + rows("peer", [([81], [5.0, 3.0])] * 2),
+    )
+    left, right = drawn["axes"]
+    np.testing.assert_allclose(left.lines[0].get_ydata(), [5, 3])
+    np.testing.assert_allclose(right.lines[0].get_xdata(), [80, 84])
+    assert (tmp_path / "whole.png").stat().st_size > 1000
+
+
+def test_the_document_has_the_committed_measurements_and_no_side_is_told_apart():
+    found = json.loads((BENCHMARKS / "results" / "whole.json").read_text())["rows"]
+    lines = [line for method in ("dc", "idc") for line in whole.told_apart(found, method)]
+    assert tables.table(whole.HEADING, lines) in (BENCHMARKS / "README.md").read_text()
+    assert [len([row for row in found if row["side"] == side]) for side in whole.SIDES] == [20, 20]
+    assert all(abs(float(line[4])) < 2 for line in lines)
 
 
 def test_both_sides_start_idc_from_the_same_images_made_smaller(monkeypatch):
