@@ -1,7 +1,7 @@
 """Tells what every method needs of a TPU: `python -m benchmarks.compile` compiles their outer iterations for v5e chips.
 
 python -m benchmarks.compile
-python -m benchmarks.compile --methods dc,rtp --ipc 10 --chips 1 --out benchmarks/results/compile.json
+python -m benchmarks.compile --methods dc,rtp --ipc 10 --chips 1 --out compile.json
 
 The programs are those of `python -m experiments.run --method METHOD --dataset cifar10 --ipc N`, at the published settings. No TPU is
 needed, but the package `libtpu` (`pip install dcjax[compile]`), which brings the TPU's own compiler: the program is traced as on a TPU,
@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +37,8 @@ from experiments.pipeline.build import made_on
 from experiments.pipeline.job import prepare
 from experiments.settings.parse import parse
 
-CHIP_MEMORY = 16 * 2**30  # bytes of a v5e
+CHIP_MEMORY = 16 * 2**30  # bytes of a v5e, of which its compiler gives programs 15.75 GiB
+MOST_CHIPS = 4
 METHODS_COMPILED = tuple(name for name, method in METHODS.items() if method.condenses)
 
 
@@ -52,11 +53,16 @@ class Work(NamedTuple):
 class Need(NamedTuple):
     """What the compiler accounts for on one chip, in bytes, the seconds of compiling, and the operations of all chips together."""
 
-    arguments: int
-    temporaries: int
-    peak: int
+    arguments: int | None  # None of a program that the compiler refused, since it does not fit
+    temporaries: int | None
+    peak: int | None  # of what is alive at a time, which the allocation of temporaries may pass
     seconds: float
     flops: int
+
+    @property
+    def allocated(self) -> int | None:
+        """Gives the bytes that a chip must have."""
+        return None if self.peak is None else max(self.peak, self.arguments + self.temporaries)
 
 
 def compiled_for_tpu(run: Callable, args: Any, chips: int) -> Any:
@@ -138,8 +144,14 @@ def need(work: Work) -> Need:
     with backend.answering_for("tpu", memory=CHIP_MEMORY):
         operations = flops(run, args)
     began = time.perf_counter()
-    memory = compiled_for_tpu(run, args, work.chips).memory_analysis()
-    sizes = memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.peak_memory_in_bytes
+    try:
+        memory = compiled_for_tpu(run, args, work.chips).memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        sizes = None, None, None
+    else:
+        sizes = memory.argument_size_in_bytes, memory.temp_size_in_bytes, memory.peak_memory_in_bytes
     return Need(*sizes, time.perf_counter() - began, operations)
 
 
@@ -152,7 +164,7 @@ def table(rows: list[tuple[Work, Need]]) -> str:
         found = [needs.get(number) for number in chips]
         operations = f"{next(iter(needs.values())).flops / 1e12:.3g}"
         seconds = [f"{need.seconds:.0f}" if need else "" for need in found]
-        lines.append((METHODS[method].title, ipc, *map(_peak, found), operations, *seconds))
+        lines.append((METHODS[method].title, ipc, *map(_gib, found), operations, *seconds))
     on = [f"{number} chip{'s' * (number > 1)}" for number in chips]
     heading = (
         "method",
@@ -164,28 +176,39 @@ def table(rows: list[tuple[Work, Need]]) -> str:
     return tables.table(heading, lines)
 
 
-def _peak(need):
+def _gib(need):
     if need is None:
         return ""
-    return f"{need.peak / 2**30:.2f}{'' if need.peak < CHIP_MEMORY else ' (does not fit)'}"
+    return "does not fit" if need.allocated is None else f"{need.allocated / 2**30:.2f}"
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+def _listed(choices: Sequence) -> Callable[[str], list]:
+    """Gives a function that reads values separated by commas, each one of the choices."""
+    known = {str(choice): choice for choice in choices}
+
+    def read(text):
+        for word in text.split(","):
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(known)}")
+        return [known[word] for word in text.split(",")]
+
+    return read
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", type=_listed, default=METHODS_COMPILED)
-    parser.add_argument("--ipc", type=_listed, default=("1", "10"))
-    parser.add_argument("--chips", type=_listed, default=("1", "4"))
+    parser.add_argument("--methods", type=_listed(METHODS_COMPILED), default=METHODS_COMPILED)
+    parser.add_argument(
+        "--ipc", type=_listed(range(1, 1001)), default=(1, 10), metavar="IPC", help="images per class, as 1,10"
+    )
+    parser.add_argument("--chips", type=_listed(range(1, MOST_CHIPS + 1)), default=(1, 4))
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
     rows = []
-    for method, ipc, chips in itertools.product(wanted.methods, map(int, wanted.ipc), map(int, wanted.chips)):
+    for method, ipc, chips in itertools.product(wanted.methods, wanted.ipc, wanted.chips):
         work = Work(method, ipc, chips)
         rows.append((work, need(work)))
-        print(METHODS[method].title, f"{ipc} per class, {chips} chips: {_peak(rows[-1][1])} GiB", flush=True)
+        print(METHODS[method].title, f"{ipc} per class, chips {chips}, GiB: {_gib(rows[-1][1])}", flush=True)
         if wanted.out:
             found = [{**work._asdict(), **need._asdict()} for work, need in rows]
             facts = {"chip_memory": CHIP_MEMORY, "jax": jax.__version__, "rows": found}

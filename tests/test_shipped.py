@@ -78,13 +78,16 @@ def test_the_results_say_how_a_set_was_made_and_what_it_is_worth(name):
     assert f"--ipc {dc.shipped()[name].ipc}" in command
 
 
-def test_sets_of_a_comparison_have_the_accuracies_of_its_rows():
-    for compared_in in Path("experiments/results").glob("*/comparison.json"):
-        compared = json.loads(compared_in.read_text())
-        for path in compared_in.parent.glob("*/result.json"):
-            result = json.loads(path.read_text())
-            found = [row for row in compared["rows"] if result["accuracy"]["condensed"]["mean"] in row["set_means"]]
-            assert result["config"]["ipc"] in [row["ipc"] for row in found], path
+def test_sets_of_a_comparison_are_the_first_of_its_rows():
+    found = [*Path("experiments/results").glob("*/*-0/result.json")]
+    compared = [path for path in found if (path.parents[1] / "comparison.json").exists()]
+    assert len(compared) > 10
+    for path in compared:
+        config, mean = (json.loads(path.read_text())[name] for name in ("config", "accuracy"))
+        rows = json.loads((path.parents[1] / "comparison.json").read_text())["rows"]
+        named = [row for row in rows if row["method"] in (config["method"], config["parameterization"])]
+        (row,) = [row for row in named if row["ipc"] == config["ipc"]]
+        assert row["set_means"][0] == mean["condensed"]["mean"], path
 
 
 def cost(name):
@@ -96,7 +99,9 @@ def cost(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if cost(name) < 1.1e9])  # others take minutes
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if cost(name) < 5e8 or name == "dc-mnist-1"]
+)  # others take minutes
 def test_students_meet_the_stated_accuracy(name):
     described, condensed = dc.shipped()[name], dc.load_condensed(name)
     settings = dict(described.network)
