@@ -73,7 +73,7 @@ class Evaluation:
     seed: Seed = 0
     """Seed of all random numbers."""
     workdir: str | None = None
-    """Folder for the accuracies; where each set is when not given."""
+    """Folder for the accuracies, each in RUN-evaluation.json; evaluation.json where each run is when not given."""
     devices: MaybeCount = None
     """Number of devices that students are divided among; all when not given."""
 
@@ -129,7 +129,9 @@ def _entries(wanted):
             name, index = (str(path), "") if len(read_sets) == 1 else (f"{path} [{i}]", f"-{i}")
             place = _place(path, index, wanted)
             if place in places:
-                raise dc.InputError(f"Several sets would be written to {place}: evaluate them one by one.")
+                raise dc.InputError(
+                    f"Several sets would be written to {place}: evaluate each with a --workdir of its own."
+                )
             places.add(place)
             _check_recipes(name, condensed, data, wanted)
             width = wanted.width or _own_width(condensed)
@@ -161,15 +163,16 @@ def _loaded(source, wanted):
 
 
 def _place(path, index, wanted):
-    """Gives the file that a set's accuracies go to."""
+    """Gives the file that a set's accuracies go to: beside the set, or named after its run in the folder of --workdir."""
     path = path.resolve()
+    is_run = (path / "condensed.npz").is_file()
+    if wanted.workdir is not None:
+        run = path.parent if path.name == "condensed.npz" else path
+        named = path.stem if path.parent == PLACE else run.name
+        return _folder(wanted.workdir) / f"{named}-evaluation{index}.json"
     if path.parent == PLACE:
-        usual = Path(f"{path.stem}-evaluation.json")
-    elif (path / "condensed.npz").is_file() and (wanted.workdir is None or len(wanted.runs) == 1):
-        usual = path / "evaluation.json"
-    else:
-        usual = path.with_name(f"{path.name}-evaluation{index}.json")
-    return usual if wanted.workdir is None else _folder(wanted.workdir) / usual.name
+        return Path(f"{path.stem}-evaluation.json")
+    return path / "evaluation.json" if is_run else path.with_name(f"{path.name}-evaluation{index}.json")
 
 
 def _folder(name):

@@ -75,7 +75,8 @@ def run(argv: list[str]) -> None:
     _check(request, sources, sets)
     source = sources[0]
     name = _SUFFIXES[request.format]
-    usual = Path(f"{source.stem}-{name}") if source.resolve().parent == PLACE else source.with_name(name)
+    is_named = source.resolve().parent == PLACE and len(sets) == 1
+    usual = Path(f"{source.stem}-{name}") if is_named else source.with_name(name)
     out = Path(request.workdir).expanduser() / usual.name if request.workdir else usual
     if request.format == "poster":
         _draw(out, source, sets[0], request.data_dir)
@@ -132,13 +133,12 @@ def _check(request, sources, sets):
 
 def _kind(condensed):
     """Gives what sets of one experiment have in common."""
-    names = {
-        "method": "method",
-        "data set": "dataset",
-        "number of images per class": "ipc",
-        "parameterization": "decoder",
-    }
-    return {title: condensed.meta.get(name) for title, name in names.items()}
+    meta = condensed.meta
+    found = {"method": "method", "data set": "dataset", "number of images per class": "ipc"}
+    decoder = {"image_space": "normalised", "labels": "hard"} | meta.get(
+        "decoder", {}
+    )  # an older file names the first two alone
+    return {title: meta.get(name) for title, name in found.items()} | {"parameterization": decoder}
 
 
 if __name__ == "__main__":

@@ -262,11 +262,12 @@ def test_idc_with_a_pool_leaves_a_set_that_says_how_it_is_decoded():
 def test_an_evaluation_goes_to_the_directory_that_is_named(chosen, monkeypatch):
     monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
     evaluate([str(chosen), "--rivals", "none", "--workdir", "here/there"])
-    assert [path.name for path in Path("here/there").glob("[!.]*")] == ["evaluation.json"]
     shutil.copytree(chosen, "another")
-    evaluate([str(chosen), "another", "--rivals", "none", "--workdir", "both"])
-    written = {path.name for path in Path("both").glob("[!.]*")}
+    evaluate([str(chosen), "another/condensed.npz", "--rivals", "none", "--workdir", "here/there"])
+    written = {path.name for path in Path("here/there").glob("[!.]*")}
     assert written == {f"{chosen.name}-evaluation.json", "another-evaluation.json"}
+    with pytest.raises(dc.InputError, match=r"another-evaluation.json: evaluate each with a --workdir of its own"):
+        evaluate(["another", "another/condensed.npz", "--rivals", "none", "--workdir", "here/there"])
     Path("file").write_text("")
     with pytest.raises(dc.InputError, match=r"file/x cannot be made .*: give another --workdir"):
         evaluate([str(chosen), "--rivals", "none", "--workdir", "file/x"])

@@ -195,6 +195,13 @@ def test_runs_of_several_seeds_become_one_file_as_published(tmp_path, data, torc
         assert read.meta["accuracies"] == {"MLP": pytest.approx([0.5 + own.meta["seed"] / 100, 0.75])}
 
 
+def test_sets_whose_file_names_no_labels_go_with_those_that_name_the_usual_ones(tmp_path, data, torch):
+    older = judged(tmp_path / "a", data, 0, [], decoder={"name": "pixels", "arguments": {"ipc": 1}})
+    newer = {"name": "pixels", "arguments": {"ipc": 1}, "image_space": "normalised", "labels": "hard"}
+    export(older, judged(tmp_path / "b", data, 1, [], decoder=newer), "--format", "pt", "--workdir", tmp_path)
+    assert len(foreign.read(tmp_path / "images.pt", data)) == 2
+
+
 def test_a_comparison_of_seeds_becomes_one_file(tmp_path, data, torch):
     for seed in (0, 10, 2):
         judged(tmp_path / "compared" / f"dc-1-{seed}", data, seed, [50.0])
