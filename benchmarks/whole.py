@@ -1,15 +1,16 @@
 """Makes whole sets by dcjax and by the PyTorch peer from other seeds, and tells whether students and losses can tell them apart.
 
-python -m benchmarks.whole                                          # ten sets of DC and of IDC by each side; about an hour and a half
+python -m benchmarks.whole                                          # ten sets of DC and of IDC by each side; about two hours
 python -m benchmarks.whole --methods dc --sets 4 --out whole.json
 
 MNIST, one image per class, ConvNet-32: DC with 120 comparisons, IDC with 200. One evaluation judges all sets: students trained for 300
 epochs without augmentation. What is made lies in --workdir, and the same command goes on from there. The sides differ where dcjax differs
-from IDC's program: ours clamps pixels at every step, the peer once per network; ours trains IDC's networks on as many images of every class,
-those of the comparison among them, the peer on any. DC is the same on both.
+from IDC's program: ours clamps pixels at every step, the peer once per network; ours trains IDC's networks on the images of the comparison, as
+many of every class, the peer on any of the training set. DC is the same on both.
 """
 
 import argparse
+import itertools
 import json
 import math
 import subprocess
@@ -30,6 +31,7 @@ from experiments.methods import METHODS
 from experiments.pipeline.endings import exit_code
 from experiments.pipeline.execute import make
 from experiments.pipeline.machine import configure_jax, environment, release_programs
+from experiments.pipeline.rundir import write_text
 from experiments.pipeline.stop import StopRequest
 from experiments.settings.parse import parse
 
@@ -40,9 +42,12 @@ SIDES = ("ours", "peer")
 
 def made(side: str, method: str, seed: int, place: Path) -> tuple[dc.Batch, np.ndarray]:
     """Makes a set, unless it is there already; gives it with the mean loss of every iteration."""
+    return (_ours if side == "ours" else _peer)(method, seed, place / _name(side, method, seed))
+
+
+def _name(side, method, seed):
     iterations, matches = ITERATIONS[method]
-    name = f"{method}-{iterations}x{matches}-width-{WIDTH}-{side}-{seed}"
-    return (_ours if side == "ours" else _peer)(method, seed, place / name)
+    return f"{method}-{iterations}x{matches}-width-{WIDTH}-{side}-{seed}"
 
 
 def _ours(method, seed, place):
@@ -81,18 +86,23 @@ def judged(key: dc.Key, batch: dc.Batch, data: dc.data.Dataset) -> list[float]:
 
 
 def measured(methods: list[str], sets: int, place: Path, data: dc.data.Dataset) -> list[dict]:
-    """Makes and judges all sets, the sides in turn: a row for each."""
+    """Makes and judges all sets that are not yet, the sides in turn: a row for each."""
     rows = []
-    for method in methods:
-        for seed in range(sets):
-            for side in SIDES:
-                batch, losses = made(side, method, seed, place)
-                key = jax.random.fold_in(jax.random.key(seed), SIDES.index(side))
-                accuracies = judged(key, batch, data)
-                rows.append({"method": method, "side": side, "seed": seed, "accuracies": accuracies})
-                rows[-1]["losses"] = [round(float(loss), 4) for loss in losses]
-                print(method, side, seed, f"{np.mean(accuracies):.1f} %", f"loss {losses[-1]:.4g}", flush=True)
+    for method, seed, side in itertools.product(methods, range(sets), SIDES):
+        noted = place / f"{_name(side, method, seed)}.json"
+        if not noted.exists():
+            write_text(noted, json.dumps(_row(side, method, seed, place, data)))
+        rows.append(json.loads(noted.read_text()))
+        accuracy = np.mean(rows[-1]["accuracies"])
+        print(method, side, seed, f"{accuracy:.1f} %", f"loss {rows[-1]['losses'][-1]:.4g}", flush=True)
     return rows
+
+
+def _row(side, method, seed, place, data):
+    batch, losses = made(side, method, seed, place)
+    accuracies = judged(jax.random.fold_in(jax.random.key(seed), SIDES.index(side)), batch, data)
+    losses = [round(float(loss), 4) for loss in losses]
+    return {"method": method, "side": side, "seed": seed, "accuracies": accuracies, "losses": losses}
 
 
 def told_apart(rows: list[dict], method: str) -> list[tuple[str, ...]]:
@@ -112,11 +122,13 @@ def _compared(ours, peer):
     errors = [values.std(ddof=1) / math.sqrt(len(values)) for values in (ours, peer)]
     difference, error = ours.mean() - peer.mean(), math.hypot(*errors)
     sides = [f"{values.mean():.4g} ± {each:.2g}" for values, each in zip((ours, peer), errors)]
-    return *sides, f"{difference / error:+.1f}", f"{ttest_ind(ours, peer, equal_var=False).pvalue:.2g}"
+    test = ttest_ind(ours, peer, equal_var=False)
+    low, high = test.confidence_interval()
+    return *sides, f"{difference / error:+.1f}", f"{test.pvalue:.2g}", f"{low:+.2g} to {high:+.2g}"
 
 
 def draw(path: Path, rows: list[dict]) -> None:
-    """Draws for every method the mean loss over iterations with its standard error over sets, and the accuracy of each set."""
+    """Draws for every method the mean loss over its comparisons with its standard error over sets, and the accuracy of each set."""
     methods = [*dict.fromkeys(row["method"] for row in rows)]
     figure, axes = plt.subplots(len(methods), 2, figsize=(9, 3 * len(methods)), squeeze=False, layout="constrained")
     for (left, right), method in zip(axes, methods):
@@ -124,11 +136,13 @@ def draw(path: Path, rows: list[dict]) -> None:
             found = [row for row in rows if (row["method"], row["side"]) == (method, side)]
             losses = np.array([row["losses"] for row in found])
             mean, error = losses.mean(0), losses.std(0, ddof=1) / math.sqrt(len(found))
-            iterations = np.arange(1, len(mean) + 1)
-            left.plot(iterations, mean, label=side)
-            left.fill_between(iterations, mean - error, mean + error, alpha=0.3)
+            comparisons = np.arange(1, len(mean) + 1) * ITERATIONS[method][1]
+            left.plot(comparisons, mean, label=side, marker="o" if len(mean) < 10 else None)
+            left.fill_between(comparisons, mean - error, mean + error, alpha=0.3)
             right.plot([np.mean(row["accuracies"]) for row in found], [place] * len(found), "o", alpha=0.6)
-        left.set(title=METHODS[method].title, xlabel="iteration", ylabel="loss", yscale="log")
+        left.set(
+            title=METHODS[method].title, xlabel="comparisons", ylabel="mean loss since the point before", yscale="log"
+        )
         left.legend()
         right.set(xlabel="test accuracy of a set (%)", yticks=range(len(SIDES)), yticklabels=SIDES, ylim=(-0.5, 1.5))
     with writing(path) as temporary:
@@ -136,7 +150,15 @@ def draw(path: Path, rows: list[dict]) -> None:
     plt.close(figure)
 
 
-HEADING = ("method", "of a set", "ours ± standard error", "peer", "difference / its error", "p (Welch)")
+HEADING = (
+    "method",
+    "of a set",
+    "ours ± standard error",
+    "peer",
+    "difference / its error",
+    "p (Welch)",
+    "95 % interval of the difference",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -155,6 +177,8 @@ def run(argv: list[str]) -> None:
     wanted = parser.parse_args(argv)
     if wanted.sets < 2:
         sys.exit("error: --sets is at least 2, since what is compared are means over sets with their errors.")
+    if wanted.out and (wanted.out.suffix != ".json" or not wanted.out.parent.is_dir()):
+        sys.exit(f"error: --out {wanted.out} must be a .json file in a folder that is there; a plot goes beside it.")
     wanted.workdir.mkdir(parents=True, exist_ok=True)
     configure_jax()
     with sharding.across():
