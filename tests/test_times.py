@@ -135,7 +135,7 @@ def test_comparisons_of_one_setting_share_a_table_and_a_plot(tmp_path):
 def test_the_page_says_what_sets_came_to_after_some_minutes(tmp_path):
     found = two(tmp_path)
     shown = page.html(Found(comparisons=found))
-    assert "Accuracy after some minutes: MNIST" in shown
+    assert "Accuracy after some minutes: MNIST, ConvNet-32, 300 epochs<" in shown
     assert "80.0 ± 0.5" in shown
     assert "88.0 ± 0.5 (2.5 min)" in shown
     untimed = Found(comparisons=[comparison(tmp_path, "random", [row("random", 60.0)])])

@@ -55,8 +55,8 @@ def _by_minutes(settings, results):
 def _after(mark, result):
     """Gives the accuracy after the iteration in which a minute mark was passed; None where none was measured then."""
     passed = [
-        each for each in result.get("on_the_way", []) if each["began"] < mark <= each["minutes"] + 1e-4
-    ]  # rounded
+        each for each in result.get("on_the_way", []) if each["began"] < mark <= each["minutes"] + 1e-6
+    ]  # the minutes are rounded
     return passed[0] if passed else None
 
 

@@ -19,6 +19,7 @@ _LATE = 1.05  # times the minutes of a mark: an accuracy that is measured later 
 class Timed(NamedTuple):
     """A table of one setting, as plain text: a column for every size and mark, and what stands below it."""
 
+    title: str
     heading: list[str]
     lines: list[list[str]]
     below: str
@@ -85,7 +86,8 @@ def _table(setting, group):
     ]
     beside = f"Real images: {'; '.join(real)}. " if real else ""
     beside += f"{setting.network}; students are trained for {setting.evaluation}. {_COUNTED}"
-    return Timed(heading, lines, beside)
+    title = ", ".join([words.dataset(setting.dataset), setting.network, setting.evaluation])
+    return Timed(title, heading, lines, beside)
 
 
 def _marks(panel):
