@@ -110,7 +110,7 @@ def test_students_meet_the_stated_accuracy(name):
     data = sets.source(described.path, None, "../shared/tfds", None).load()
     net = dc.network(NETWORKS.members[settings.pop("network")](**settings).build(10), data.image_shape)
     judged_by = recipe("own", condensed.meta, data.name, None)[1]
-    students = 2 if cost(name) < 2e8 else 1
+    students = 2 if cost(name) < 5e7 else 1
     how = {"recipe": judged_by, "hyper": condensed.hyper, "num_students": students}
     scores = dc.evaluate(jax.random.key(7), net, condensed.batch, data.test, **how)
     stated = described.accuracy["condensed"]
