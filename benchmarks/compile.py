@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,26 +182,40 @@ def _gib(need):
     return "does not fit" if need.allocated is None else f"{need.allocated / 2**30:.2f}"
 
 
-def _listed(choices: Sequence) -> Callable[[str], list]:
-    """Gives a function that reads values separated by commas, each one of the choices."""
-    known = {str(choice): choice for choice in choices}
+def _listed(one: Callable[[str], Any]) -> Callable[[str], list]:
+    """Gives a function that reads values separated by commas, each of them by `one`, which raises ValueError for a wrong one."""
 
     def read(text):
-        for word in text.split(","):
-            if word not in known:
-                raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(known)}")
-        return [known[word] for word in text.split(",")]
+        try:
+            return [one(word) for word in text.split(",")]
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _method(word):
+    if word not in METHODS_COMPILED:
+        raise ValueError(f"{word!r} is none of {', '.join(METHODS_COMPILED)}")
+    return word
+
+
+def _between(low, high):
+    def read(word):
+        if not word.isdecimal() or not low <= int(word) <= high:
+            raise ValueError(f"{word!r} is no number from {low} to {high}")
+        return int(word)
 
     return read
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", type=_listed(METHODS_COMPILED), default=METHODS_COMPILED)
+    parser.add_argument("--methods", type=_listed(_method), default=METHODS_COMPILED)
     parser.add_argument(
-        "--ipc", type=_listed(range(1, 1001)), default=(1, 10), metavar="IPC", help="images per class, as 1,10"
+        "--ipc", type=_listed(_between(1, 1000)), default=(1, 10), help="images per class, such as 1,10"
     )
-    parser.add_argument("--chips", type=_listed(range(1, MOST_CHIPS + 1)), default=(1, 4))
+    parser.add_argument("--chips", type=_listed(_between(1, MOST_CHIPS)), default=(1, 4))
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
     rows = []

@@ -52,10 +52,9 @@ def _name(side, method, seed):
 
 def _ours(method, seed, place):
     if not (place / "condensed.npz").exists():
+        going_on = ["--resume"] if (place / "config.json").is_file() else []
         with StopRequest() as stop:
-            make(
-                parse([*words(method, seed, place), *(["--resume"] if (place / "config.json").is_file() else [])]), stop
-            )
+            make(parse([*words(method, seed, place), *going_on]), stop)
         release_programs()
     rows = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     return dc.load_condensed(place / "condensed.npz").batch, np.array([row["loss"] for row in rows if "loss" in row])

@@ -133,12 +133,10 @@ def _check(request, sources, sets):
 
 def _kind(condensed):
     """Gives what sets of one experiment have in common."""
-    meta = condensed.meta
-    found = {"method": "method", "data set": "dataset", "number of images per class": "ipc"}
-    decoder = {"image_space": "normalised", "labels": "hard"} | meta.get(
-        "decoder", {}
-    )  # an older file names the first two alone
-    return {title: meta.get(name) for title, name in found.items()} | {"parameterization": decoder}
+    meta, names = condensed.meta, {"method": "method", "data set": "dataset", "number of images per class": "ipc"}
+    usual = {"image_space": "normalised", "labels": "hard"}  # which an older file does not name
+    common = {title: meta.get(name) for title, name in names.items()}
+    return common | {"parameterization": usual | meta.get("decoder", {})}
 
 
 if __name__ == "__main__":

@@ -20,11 +20,7 @@ PATIENCE = {
     "xla_cpu_collective_call_warn_stuck_timeout_seconds": 3600,
     "xla_cpu_collective_call_terminate_timeout_seconds": 10**6,
 }
-MOST_CPU_DEVICES = (
-    8  # each has a state and activations of its own, and there are seldom more than ten classes to divide
-)
-
-
+MOST_CPU_DEVICES = 8  # each has a state and activations of its own, and there are seldom more classes than ten
 MOST_MAPS = 30_000  # of the 65530 that Linux gives a process
 
 

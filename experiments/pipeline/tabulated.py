@@ -54,9 +54,9 @@ def _by_minutes(settings, results):
 
 def _after(mark, result):
     """Gives the accuracy after the iteration in which a minute mark was passed; None where none was measured then."""
-    passed = [
-        each for each in result.get("on_the_way", []) if each["began"] < mark <= each["minutes"] + 1e-6
-    ]  # the minutes are rounded
+    rounding = 1e-6  # of the minutes
+    found = result.get("on_the_way", [])
+    passed = [each for each in found if each["began"] < mark <= each["minutes"] + rounding]
     return passed[0] if passed else None
 
 
