@@ -101,7 +101,7 @@ from dcjax.parameterizations import recall as recall
 from dcjax.parameterizations import recalls_within as recalls_within
 from dcjax.parameterizations import restyle as restyle
 from dcjax.parameterizations import soft_labels as soft_labels
-from dcjax.recipes import Recipe as Recipe
+from dcjax.recipe import Recipe as Recipe
 from dcjax.recipes import constant_recipe as constant_recipe
 from dcjax.recipes import dc_recipe as dc_recipe
 from dcjax.recipes import dsa_recipe as dsa_recipe

@@ -23,7 +23,7 @@ from dcjax.base import Array, Batch, Key, Loss, Network, Params
 from dcjax.gradients import image_count
 from dcjax.networks import weights
 from dcjax.optimizers import by_name
-from dcjax.recipes import Recipe
+from dcjax.recipe import Recipe
 from dcjax.training import cross_entropy, flatten
 
 

@@ -14,7 +14,8 @@ from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.data import Split
 from dcjax.networks import Settled
 from dcjax.normalisation import normalised_bytes
-from dcjax.recipes import Recipe, dc_recipe
+from dcjax.recipe import Recipe
+from dcjax.recipes import dc_recipe
 from dcjax.sharding import device_count
 from dcjax.training import cross_entropy, flatten, map_images
 

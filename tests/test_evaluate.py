@@ -15,7 +15,7 @@ from dcjax import training
 from dcjax.backend import answering_for
 from dcjax.evaluate import accuracy, train_student
 from dcjax.normalisation import MeanStd
-from dcjax.recipes import Phase
+from dcjax.recipe import Phase
 from dcjax.sharding import across
 
 DATA = small_data()

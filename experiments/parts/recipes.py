@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import dcjax as dc
 from dcjax import InputError
-from dcjax.recipes import AnyStart, OneStart
+from dcjax.recipe import AnyStart, OneStart
 from experiments.parts.choices import BATCHWISE, Strategy, augmenting, idle_strategy, strategic
 from experiments.parts.part import Axis, Part
 from experiments.parts.values import MOST, MOST_AT_ONCE, POSITIVE, Mark, MaybeSeed, at_least, at_most, below
