@@ -28,8 +28,8 @@ from experiments.run import run
 from experiments.settings import passed_on
 from experiments.settings.compared import Compared
 from experiments.settings.flags import read
-from experiments.settings.parse import parse, safe_name
-from experiments.settings.settings import Settings, paper_settings
+from experiments.settings.parse import safe_name
+from experiments.settings.settings import paper_settings
 
 
 def main(argv: list[str]) -> int:
@@ -68,10 +68,9 @@ def _squares(cells, rows):
     """Gives the rows by parameterization and method: the first of each, where there are several sizes or trajectories."""
     found = {}
     for cell in cells:
-        settings = parse(cell.arguments)
         row = next((row for row in rows if (row["method"], row["ipc"]) == cell[:2]), None)
         if row:  # of what diverged there is none
-            found.setdefault((settings.parameterization, settings.method), row)
+            found.setdefault((cell.settings.parameterization, cell.settings.method), row)
     return found
 
 
@@ -92,7 +91,7 @@ def _note(wanted, cells) -> dict[str, str]:
     """Gives the note beside a table in which parts of a method were replaced: the steps that each cell took."""
     if not wanted.replaced():
         return {}
-    runs: list[Settings] = [parse(cell.arguments) for cell in cells]
+    runs = [cell.settings for cell in cells]
     if runs[0].minutes:
         return {
             "note": f"{runs[0].minutes:g} minute(s) of steps of what is learned in each cell, from the bytes that each may take."

@@ -13,7 +13,7 @@ import dcjax as dc
 from experiments.compare import compare
 from experiments.compare import main as compare_main
 from experiments.methods import MATCHING_EXPERTS, METHODS
-from experiments.pipeline import grid
+from experiments.pipeline import combinations, grid
 from experiments.pipeline.job import prepare
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
@@ -72,7 +72,7 @@ def test_comparing_runs_every_cell_once(capsys, monkeypatch):
 def test_a_flag_goes_to_the_methods_that_have_it(filled):
     passed = ["--coreset-epochs", "2", "--image-rate=0.3", "--num-students", "1"]
     compare(["--methods", "random,herding,dc", "--ipc", "1", "--seeds", "0", "--", *passed])
-    found = {cell.row: parse(cell.arguments).values() for cell in filled[0]}
+    found = {cell.row: cell.settings.values() for cell in filled[0]}
     assert [*found] == ["random", "herding", "dc"]
     assert [(each.get("coreset_epochs"), each.get("image_rate")) for each in found.values()] == [
         (None, None),
@@ -82,9 +82,19 @@ def test_a_flag_goes_to_the_methods_that_have_it(filled):
     assert {each["num_students"] for each in found.values()} == {1}
 
 
+def test_the_settings_of_a_cell_are_what_its_arguments_say(filled, monkeypatch):
+    read = []
+    monkeypatch.setattr(combinations, "parse", lambda words: read.append(words) or parse(words))
+    compare(["--methods", "random,dc", "--ipc", "1,2", "--seeds", "0,3,7", "--", "--width", "32"])
+    assert len(filled[0]) == 12
+    for cell in filled[0]:
+        assert cell.settings == parse(cell.arguments)
+    assert len(read) == 4  # not once for every seed
+
+
 def test_all_methods_of_a_comparison_are_judged_alike(filled):
     compare(["--dataset", "mnist", "--ipc", "1", "--seeds", "0"])
-    runs = [parse(cell.arguments) for cell in filled[0]]
+    runs = [cell.settings for cell in filled[0]]
     assert [run.method for run in runs] == [name for name in METHODS if name not in MATCHING_EXPERTS]
     assert {(run.eval_recipe, run.eval_epochs, run.eval_augment, run.eval_mix) for run in runs} == {
         ("dc", 1000, "dc_digits", "none")
@@ -136,7 +146,7 @@ def test_the_parts_of_a_method_are_compared_at_equal_bytes(filled):
     assert facts["note"] == "1000 steps of what is learned in each cell, from the same bytes."
     digits = dc.data.load("digits")
     for cell, images in zip(cells, [1, 1, 4, 4]):
-        job = prepare(parse(cell.arguments), digits)
+        job = prepare(cell.settings, digits)
         syn = job.described_start().syn
         assert jax.tree.map(jnp.shape, syn) == {"image": (10, 1, 8, 8, 1)}
         assert jax.eval_shape(job.decoded, syn).image.shape[:2] == (10, images)
@@ -159,7 +169,7 @@ def test_all_networks_of_a_comparison_are_trained_for_as_many_steps(ipc, passed,
             compare(words)
         return
     compare(words)
-    runs = [parse(cell.arguments) for cell in filled[0]]
+    runs = [cell.settings for cell in filled[0]]
     steps = {run.network_steps for run in runs if run.trajectory == "on_real"}
     assert [run.inner_epochs for run in runs if run.trajectory == "on_synthetic"] == [count for _, count in passes]
     assert {count * -(-images // 64) for images, count in passes} == steps
@@ -170,7 +180,7 @@ def test_a_method_that_trains_on_condensed_images_is_compared_fairly_too(filled)
     compare(
         ["--methods", "dc", "--ipc", "1", "--seeds", "0", *trajectories, "--", "--matches", "3", "--network-steps", "5"]
     )
-    on_synthetic, on_real = (parse(cell.arguments) for cell in filled[0])
+    on_synthetic, on_real = (cell.settings for cell in filled[0])
     assert (on_synthetic.inner_epochs, on_real.network_steps) == (5, 5)  # one step is a pass over ten images
 
 
@@ -178,7 +188,7 @@ def test_a_method_s_own_training_on_condensed_images_is_left_alone(filled):
     words = ["--methods", "dc", "--ipc", "1", "--seeds", "0", "--trajectories", "on_synthetic"]
     compare([*words, "--", "--matches", "3", "--inner-epochs", "4"])
     (cell,) = filled[0]
-    assert parse(cell.arguments).inner_epochs == 4
+    assert cell.settings.inner_epochs == 4
 
 
 @pytest.mark.parametrize(
@@ -235,7 +245,7 @@ def test_the_ablation_of_idc_is_the_one_that_was_measured(filled, monkeypatch):
         **{"channels": None, "only_classes": (), "statistics": "own", "eval_minutes": ()},
     }
     launched = {"resume": False, "devices": "all", "coordinator": None, "num_processes": None, "process_id": None}
-    found = [parse(cell.arguments).values() for cell in filled[0]]
+    found = [cell.settings.values() for cell in filled[0]]
     places = {each.pop("workdir") for each in found}
     assert len(places) == 12
     assert found == [each | since | launched for each in expected]
@@ -283,7 +293,7 @@ def test_the_flags_of_a_part_that_is_passed_on_go_with_it(monkeypatch):
     monkeypatch.setattr(grid, "fill", lambda run, place, cells, facts: filled.extend(cells) or [])
     words = ["--methods", "dc,idc,random", "--ipc", "1", "--seeds", "0", "--"]
     compare([*words, "--parameterization", "multi_formation", "--factor", "4"])
-    found = {cell.row: parse(cell.arguments).values().get("factor") for cell in filled}
+    found = {cell.row: cell.settings.values().get("factor") for cell in filled}
     assert found == {"dc": 4, "idc": 4, "random": None}
 
 

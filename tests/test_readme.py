@@ -100,7 +100,7 @@ def test_every_command_is_understood(command, tmp_path, monkeypatch):
             monkeypatch.setattr(figures, drawing, lambda *args: None)
         monkeypatch.setattr(passes, "load_data", load_data)
         compare(words)
-        assert len({parse(cell.arguments).workdir for cell in filled}) == len(filled) > 0
+        assert len({cell.settings.workdir for cell in filled}) == len(filled) > 0
     else:
         own, passed = passed_on.split(words)
         assert isinstance(read(KINDS[name], own), KINDS[name])

@@ -12,6 +12,7 @@ from experiments.pipeline.passes import equal_passes
 from experiments.settings import passed_on
 from experiments.settings.compared import Compared
 from experiments.settings.flags import flags_in, words_of
+from experiments.settings.parse import parse
 
 _UNEQUAL = ("inner_epochs", "warm_up_epochs")  # flags that would train the networks of some cells for longer
 
@@ -59,16 +60,27 @@ def cells(wanted: Compared, place: Path, evaluation: dict[str, Any], passed: lis
             passes = equal_passes(words, _words(wanted, evaluation, passed, somewhere, _on_real(wanted, each), ipc))
             passed_on.check_passed(passed, _UNEQUAL if passes else ())
             words += passes
-        for seed in wanted.seeds:
-            varied = (f"{name}={value}" for name, value in each.varied.items())
-            folder = place / "-".join(map(str, (each.method, *each.names.values(), *varied, ipc, seed)))
-            own = words_of({"seed": seed, "workdir": folder})
-            label = (
-                each.label
-                if len(wanted.methods) == 1 or not (each.names or each.varied)
-                else f"{each.method}: {each.label}"
-            )
-            yield grid.Cell(label, None if is_whole else ipc, [*words, *own])
+        where = _label(wanted, each), None if is_whole else ipc
+        yield from _of_seeds(words, where, {seed: _folder(place, each, ipc, seed) for seed in wanted.seeds})
+
+
+def _label(wanted, each):
+    is_alone = len(wanted.methods) == 1 or not (each.names or each.varied)
+    return each.label if is_alone else f"{each.method}: {each.label}"
+
+
+def _folder(place, each, ipc, seed):
+    """Names the run directory of a cell."""
+    varied = (f"{name}={value}" for name, value in each.varied.items())
+    return place / "-".join(map(str, (each.method, *each.names.values(), *varied, ipc, seed)))
+
+
+def _of_seeds(words, where, folders):
+    """Yields the cells of one row and column. Their command line is read once, as reading takes long and seeds differ in nothing else."""
+    read = parse([*words, *words_of({"workdir": next(iter(folders.values()))})])
+    for seed, folder in folders.items():
+        own = {"seed": seed, "workdir": str(folder)}
+        yield grid.Cell(*where, [*words, *words_of(own)], read.replace(**own))
 
 
 def _on_real(wanted, each):

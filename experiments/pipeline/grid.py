@@ -14,8 +14,8 @@ from experiments.pipeline.machine import environment, release_programs
 from experiments.pipeline.rundir import write_text
 from experiments.report import markdown, times
 from experiments.report.records import Comparison
-from experiments.settings.parse import parse
 from experiments.settings.saved import dump, load
+from experiments.settings.settings import Settings
 
 Run = Callable[[list[str]], None]  # runs a command line of experiments.run
 _DATA = ("dataset", "data_dir", "image_size", "channels", "only_classes", "statistics", "zca", "zca_epsilon")
@@ -27,6 +27,7 @@ class Cell(NamedTuple):
     row: str
     ipc: int | None  # the column; None where there is no number of images per class
     arguments: list[str]  # of experiments.run
+    settings: Settings  # what these arguments say
 
 
 def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
@@ -38,16 +39,16 @@ def fill(run: Run, place: Path, cells: list[Cell], facts: dict) -> list[dict]:
 
 def _fill(run, place, cells, facts):
     began = time.perf_counter()
-    outcomes = [_finish(run, cell.arguments) for cell in cells]
+    outcomes = [_finish(run, cell) for cell in cells]
     failures = [outcome.failure for outcome in outcomes if outcome.failure]
     cells = [cell for cell, outcome in zip(cells, outcomes) if not outcome.failure]
     if not cells:
         raise Diverged(failures[0])
-    results = [_result(cell.arguments) for cell in cells]
+    results = [_result(cell.settings) for cell in cells]
     result = {
         **facts,
         "rows": tabulated.rows(
-            [tabulated.Finished(*cell[:2], parse(cell.arguments), result) for cell, result in zip(cells, results)]
+            [tabulated.Finished(*cell[:2], cell.settings, result) for cell, result in zip(cells, results)]
         ),
         **(
             {"seconds": round(time.perf_counter() - began, 1)} if all(outcome.is_whole for outcome in outcomes) else {}
@@ -69,15 +70,14 @@ def _check(cells):
     """Refuses a mistake in any cell before the first is run: cells that differ in their seed alone are built once."""
     data, built = {}, set()
     for cell in cells:
-        settings = parse(cell.arguments)
-        check_place(settings)
+        check_place(cell.settings)
         if cell[:2] in built:
             continue
         built.add(cell[:2])
-        source = tuple(settings.values()[name] for name in _DATA)
+        source = tuple(cell.settings.values()[name] for name in _DATA)
         try:
-            data[source] = data.get(source) or load_data(settings)
-            prepare(settings, data[source])
+            data[source] = data.get(source) or load_data(cell.settings)
+            prepare(cell.settings, data[source])
         except InputError as error:
             of = "" if cell.ipc is None else f", {cell.ipc} image(s) per class"
             raise InputError(f"The runs of {cell.row}{of} cannot be made: {error}") from None
@@ -113,15 +113,14 @@ class Outcome(NamedTuple):
     failure: str = ""
 
 
-def _finish(run, arguments):
+def _finish(run, cell):
     """Runs a cell that is not finished, from where it was stopped. One that diverges leaves the others to be made."""
-    settings = parse(arguments)
-    place = Path(settings.workdir)
-    if (place / "result.json").is_file() and not _lacks(settings, _result(arguments)):
+    place = Path(cell.settings.workdir)
+    if (place / "result.json").is_file() and not _lacks(cell.settings, _result(cell.settings)):
         return Outcome(is_whole=False)
     is_begun = (place / "config.json").is_file()
     try:
-        run([*arguments, *(["--resume"] if is_begun else [])])
+        run([*cell.arguments, *(["--resume"] if is_begun else [])])
     except Stopped as stopped:
         stopped.advice = "What was done is kept: give the same command again."
         raise
@@ -138,5 +137,5 @@ def _lacks(settings, result):
     return not result.get("complete") or made < 60 * _minutes(settings)
 
 
-def _result(arguments):
-    return json.loads(Path(parse(arguments).workdir, "result.json").read_text())
+def _result(settings):
+    return json.loads(Path(settings.workdir, "result.json").read_text())
