@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from helpers import small_data
 import dcjax as dc
 from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
-from experiments.report.cells import Figure, Setting, _network, pooled
+from experiments.report.cells import Figure, Setting, _network, of_run, pooled
+from experiments.settings.parse import parse
+from experiments.settings.saved import dump
 
 ROOT = Path(__file__).parents[1]
 OPTIONAL = ("condensed.npz", "condensed.png", "metrics.jsonl", "evaluation.json")
@@ -409,6 +412,44 @@ def test_runs_that_differ_in_their_seed_are_one_figure(tmp_path):
         )
     ((_, _, line),) = tabulated(documents.readme(find(tmp_path)))
     assert line[-1] == "93.0 ± 2.2"
+
+
+@pytest.fixture(name="condensed_by")
+def _condensed_by(tmp_path):
+    """Gives the figure of a run of DM, at ten images per class of CIFAR-10, with further flags."""
+
+    def figure(*flags):
+        command = f"python -m experiments.run --method dm --dataset cifar10 --ipc 10 {' '.join(flags)}"
+        accuracy = {"condensed": {**score(45.0), "values": [45.0, float(len(command))]}}
+        content = result("dm", "cifar10", 10, accuracy, {}, command=command)
+        content["config"] = dump(parse(shlex.split(command)[3:]))
+        (run,) = find(write(tmp_path / str(len(command)), "result.json", content)).runs
+        return of_run(run)
+
+    return figure
+
+
+def test_a_run_that_made_fewer_iterations_stands_beside_the_paper_and_says_so(condensed_by):
+    found = condensed_by("--iterations", "740", "--num-students", "3", "--seed", "4")
+    assert (found.label, found.is_own) == ("DM", True)
+    assert (found.shortened, found.paper) == ((740, 20000), {"mean": 48.9, "std": 0.6})
+    ((_, texts), _) = merged.columns(merged.table([found]))
+    assert texts == ["45.0 ± 0.5 (a miss, 740 of 20000 iterations)"]
+
+
+@pytest.mark.parametrize(
+    "flags", ["--iterations 30000", "--iterations 740 --image-rate 0.1", "--iterations 740 --eval-epochs 300"]
+)
+def test_a_run_that_departs_in_more_than_fewer_iterations_stands_alone(flags, condensed_by):
+    found = condensed_by(*flags.split())
+    assert (found.shortened, found.paper, found.is_own) == (None, None, False)
+
+
+def test_of_runs_of_one_cell_the_longest_are_shown(condensed_by):
+    shorter, short = (condensed_by("--iterations", number) for number in ("100", "1740"))
+    whole = condensed_by("--seed", "1")
+    assert pooled([shorter, short]).shortened == (1740, 20000)
+    assert pooled([shorter, whole, short]).shortened is None
 
 
 def test_a_run_that_is_not_complete_says_so(tmp_path):

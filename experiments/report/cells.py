@@ -1,6 +1,7 @@
 """Turns runs and comparisons into figures that can stand in one table: of the same data, network and evaluation."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
@@ -58,27 +59,48 @@ class Figure(NamedTuple):
     random: dict | None
     is_complete: bool = True
     is_own: bool = True  # the settings are the method's own, but for those of `Setting`
+    shortened: tuple[int, int] | None = (
+        None  # iterations that were made and the paper's, of a run that is the paper's but for these
+    )
 
 
 def of_run(run: Run) -> Figure:
     """Gives the figure of a run."""
     config, own = run.config, "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
-    others = _others(_pairs(shlex.split(run.result["command"])))
+    pairs = _pairs(shlex.split(run.result["command"]))
     evaluation = {name: value for name, value in config.items() if name.startswith("eval_")}
-    setting = Setting(config["dataset"], _network(config), judged(evaluation))
+    shortened = _shortened(config, pairs)
+    paper = (
+        _published(config["method"], config["dataset"], config["ipc"], evaluation) if shortened else run.paper.get(own)
+    )
+    others = [] if shortened else _others(pairs)
     is_whole = config["method"] == "whole"
     return Figure(
-        setting,
+        Setting(config["dataset"], _network(config), judged(evaluation)),
         config["method"],
         _label(words.method(config["method"]), others, config.get("eval_epochs") if is_whole else None),
         None if is_whole else config["ipc"],
         run.accuracy[own],
         1,
-        run.paper.get(own),
+        paper,
         run.accuracy.get("random"),
         run.result.get("complete", True),
         not others,
+        shortened,
     )
+
+
+def _shortened(config, pairs):
+    """Gives the iterations that a run made and those of its paper, if it made fewer and is the paper's in all else."""
+    if (
+        pairs.keys() - _ASIDE != {"iterations"}
+        or not pairs["iterations"].isdecimal()
+        or config["method"] not in METHODS
+    ):
+        return None
+    made = int(pairs["iterations"])
+    paper = paper_settings(config["method"], config["dataset"], config["ipc"], {}).values().get("iterations", 0)
+    return (made, paper) if made < paper else None
 
 
 def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Figure]:
@@ -131,9 +153,13 @@ def judged(evaluation: dict) -> str:
 
 
 def pooled(figures: Iterable[Figure]) -> Figure:
-    """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students."""
+    """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
+
+    Runs that ended earlier than others are left out.
+    """
     distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
-    figures = [*distinct.values()]
+    longest = max(map(_made, distinct.values()))
+    figures = [each for each in distinct.values() if _made(each) == longest]
     values = [value for each in figures for value in each.score.get("values", [])]
     if len(figures) > 1 and all(each.score.get("values") for each in figures):
         score = {
@@ -146,6 +172,10 @@ def pooled(figures: Iterable[Figure]) -> Figure:
         return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
     best = max(figures, key=lambda each: each.score.get("students", 0))
     return best._replace(paper=next((each.paper for each in figures if each.paper), None))
+
+
+def _made(figure):
+    return figure.shortened[0] if figure.shortened else math.inf
 
 
 def _pairs(words_):

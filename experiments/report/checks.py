@@ -17,6 +17,7 @@ def result(content: dict) -> None:
     _types({"complete": True, **content}, complete=bool)
     _types({"against_random": {}, **content}, against_random=dict)
     _types({"sentence": "", **content.get("against_random", {})}, sentence=str)
+    _types({"note": "", **content}, note=str)
     _means(content["accuracy"].values())
     for score in content["accuracy"].values():
         _numbers(score, {"epochs"} & score.keys())

@@ -9,7 +9,8 @@ from experiments.report.records import DATASETS, Comparison, Found
 
 _READING = (
     "Test accuracy in percent, mean ± standard deviation over students; a figure without one is of a single student. Beside ours stands the "
-    "paper's figure, where it has one for the same setting, and that of as many random real images under the same evaluation."
+    "paper's figure, where it has one for the same setting, and that of as many random real images under the same evaluation. A run that made "
+    "fewer iterations than the paper's says how many."
 )
 
 

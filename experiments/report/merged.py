@@ -124,6 +124,8 @@ def _cell(figure, random):
         notes.append("a miss")
     if random and figure.method not in CORESETS and ours["mean"] < random["mean"]:
         notes.append("below random")
+    if figure.shortened:
+        notes.append("{} of {} iterations".format(*figure.shortened))
     notes += [] if figure.is_complete else ["not complete"]
     beside = "" if figure.method == "random" else words.accuracy(random)
     return Cell(words.accuracy(ours), words.accuracy(paper), beside, tuple(notes))

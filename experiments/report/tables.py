@@ -58,7 +58,7 @@ def row(run: Run) -> Row:
         students=str(ours[own(run)].get("students", "")),
         network=words.condensing_network(config),
         command=run.result["command"],
-        machine=", ".join(filter(None, (run.result.get("hardware"), time(run)))),
+        machine=", ".join(filter(None, (run.result.get("hardware"), time(run), run.result.get("note")))),
         notes={**notes, **failures},
         failures=set(failures),
     )
