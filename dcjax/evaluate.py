@@ -41,8 +41,8 @@ def evaluate(
         test: the real images to classify.
         recipe: how students are trained; DC's own without augmentation when None.
         hyper: what was learned beside the images, for a recipe `at_learned_rate`.
-        num_students: S, students to train.
-        finished: accuracies of the first students, from the same call stopped earlier; they are not trained again.
+        num_students: S, students to train; the first of more are the same.
+        finished: accuracies of the first students, from the same call, or one for fewer, earlier; they are not trained again.
         on_scores: called with the accuracies so far whenever students are done; it may raise to stop.
 
     Returns:

@@ -106,13 +106,13 @@ def _evaluation(job, learned, stage, stop, finished, note):
 
 
 def _depends_on(job):
-    """Gives the settings that change accuracies and that a resumed run may change."""
+    """Gives the settings that change accuracies and that a resumed run may change. The number of students is none: some may be added."""
     settings = job.settings
     recipe = dataclasses.asdict(settings.parts["eval_recipe"])
     length = {"iterations": settings.iterations} if settings.about.condenses else {}
     is_other = settings.about.condenses and job.method.decoder["name"] != settings.parameterization
     seen = {"decoder": job.method.decoder} if is_other else {}  # students do not see what was compared
-    return {**length, **seen, "num_students": settings.num_students, "eval_recipe": settings.eval_recipe, **recipe}
+    return {**length, **seen, "eval_recipe": settings.eval_recipe, **recipe}
 
 
 def _stages(job, learned):

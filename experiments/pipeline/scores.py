@@ -31,14 +31,14 @@ class ScoreStore:
         self.content: dict[str, Any] = content or {"settings": settings, "scores": {}}
 
     def measure(self, case: str, evaluation: Evaluation) -> dict:
-        """Evaluates a case, without training finished students again, and gives its summary."""
+        """Evaluates a case, without training finished students again, and gives its summary. Students that are not asked for stay."""
 
         def note(scores):
             self.content["scores"][case] = [float(score) for score in scores]
             self.write()
 
         scores = evaluation(self.content["scores"].get(case, []), note)
-        if len(scores) != len(self.content["scores"].get(case, [])):
+        if len(scores) > len(self.content["scores"].get(case, [])):
             note(scores)
         return show.summary(scores)
 
