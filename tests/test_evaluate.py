@@ -72,6 +72,22 @@ def test_students_learn_the_real_images_and_repeat():
     chex.assert_trees_all_equal(*scores)
 
 
+def test_the_first_students_are_the_same_whatever_their_number():
+    batch, recipe = DATA.sample(jax.random.key(0), 1), dc.dc_recipe(epochs=1)  # which leaves them apart
+
+    def on_one_set(students):
+        return dc.evaluate(jax.random.key(1), NET, batch, DATA.test, recipe=recipe, num_students=students)
+
+    def on_draws(students):
+        keys, how = (jax.random.key(2), jax.random.key(3)), {"recipe": recipe, "num_students": students}
+        return dc.evaluate_draws(*keys, NET, DATA.train, 1, DATA.test, **how)
+
+    for evaluate in (on_one_set, on_draws):
+        few, many = evaluate(2), evaluate(5)
+        np.testing.assert_allclose(few, many[:2], atol=0.05)
+        assert abs(few[0] - few[1]) > 0.1
+
+
 def test_one_student_for_each_set_is_a_student_on_that_set():
     draws = [DATA.sample(jax.random.key(seed), 1) for seed in (0, 1)]
     sets = jax.tree.map(lambda *x: jnp.stack(x), *draws)

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import dcjax as dc
 from experiments.pipeline.job import prepare
 from experiments.pipeline.score import _depends_on, due
+from experiments.pipeline.scores import resumed
 from experiments.settings import saved
 from experiments.settings.parse import parse
 
@@ -50,3 +52,24 @@ def test_noise_in_pixel_space_is_what_it_was_when_a_run_began(note, start, tmp_p
         json.dumps({**{k: v for k, v in settings.items() if k != "statistics"}, **note})
     )
     assert saved.load(tmp_path / "config.json").start == start
+
+
+def test_students_are_added_to_those_that_a_run_was_tested_by(tmp_path):
+    """A later command trains those alone that are lacking, and one for fewer loses none."""
+    depends, trained = [], []
+
+    def train(students, finished, note):
+        trained.append(students - len(finished))
+        scores = np.array([*finished, *np.arange(len(finished), students) / 10])
+        if len(finished) < students:
+            note(scores)
+        return scores
+
+    for students, expected in ((2, [0, 10]), (3, [0, 10, 20]), (1, [0])):
+        words = ["--network", "mlp", "--num-students", str(students)]
+        depends.append(_depends_on(prepare(parse(words), dc.data.load("digits"))))
+        store = resumed(tmp_path / "scores.json", depends[-1])
+        found = store.measure("condensed", lambda finished, note, s=students: train(s, finished[:s], note))
+        assert found["values"] == expected
+    assert trained == [2, 1, 0]
+    assert resumed(tmp_path / "scores.json", depends[0]).content["scores"] == {"condensed": [0, 0.1, 0.2]}
