@@ -85,7 +85,7 @@ def with_adversary(
         a, b = _features(net, critic, pair)
         label = jnp.concatenate([batch.label for batch in pair])
         classified = optax.softmax_cross_entropy(net.classify(critic, jnp.concatenate([a, b])), label).mean()
-        terms = (classified, 1 - likeness(a, b), supervised_contrast(a, b, pair[0].label, temperature))
+        terms = (classified, 1 - likeness(a, b), supervised_contrast(a, b, label, temperature))
         return sum(weight * term for weight, term in zip(weights, terms, strict=True))
 
     def init(key, draw):
@@ -147,13 +147,12 @@ def supervised_contrast(a: Array, b: Array, label: Array, temperature: float = 0
     Args:
         a: features of the first view, [B, D].
         b: features of the second, in the same order.
-        label: labels of both, [B, K].
+        label: labels of the first view's rows, then those of the second's, [2B, K].
         temperature: divides the cosines.
     """
     rows = _unit(jnp.concatenate([a, b]))
-    labels = jnp.concatenate([label, label])
     others = 1 - jnp.eye(rows.shape[0])
-    alike = (labels @ labels.T) * others
+    alike = (label @ label.T) * others
     cosines = rows @ rows.T / temperature
     of_others = jnp.where(others > 0, cosines, -jnp.inf)
     log_share = cosines - jax.nn.logsumexp(of_others, -1, keepdims=True)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dcjax.base import Array, Batch, Key, Loss, Network, Params
+from dcjax.base import Array, Batch, InputError, Key, Loss, Network, Params
 from dcjax.gradients import image_count
 from dcjax.networks import weights
 from dcjax.optimizers import by_name
@@ -81,6 +81,8 @@ def go_on_distilled(
         known: the number of first classes that it knew.
         temperature: divides the logits of both; `distillation` says how.
     """
+    if recipe.replays:
+        raise InputError("A replay takes its own steps, none of which is held to a teacher: give a recipe of epochs.")
     phases = tuple(phase._replace(optimizer=_BesideTeacher(phase.optimizer)) for phase in recipe.phases)
     *phase_keys, settle_key = jax.random.split(key, 1 + len(phases))
     both = {"student": weights(params), "teacher": params}

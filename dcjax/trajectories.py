@@ -122,6 +122,7 @@ def on_synthetic(
         mix: the mixing, drawn anew for every mini-batch, after augmentation.
         begin: how a new network begins; `untrained(net)` when None.
     """
+    _check_restarts(restart_every)
     loss, begin = cross_entropy(net), begin or untrained(net)
 
     def init(key, draw):
@@ -187,6 +188,7 @@ def on_real(
         raise InputError(
             f"on_real trains the network for at least one step between comparisons, not {steps}: take `fresh`."
         )
+    _check_restarts(restart_every)
     loss, begin = cross_entropy(net), begin or untrained(net)
 
     def train(key, point, draw, steps=steps):
@@ -214,3 +216,8 @@ def on_real(
         return lax.cond(is_last, lambda key, point, draw: init(key, draw), train, key, point, draw)
 
     return Trajectory(init, advance)
+
+
+def _check_restarts(restart_every):
+    if restart_every < 1:
+        raise InputError(f"A network lives for at least one comparison, but restart_every is {restart_every}.")

@@ -21,7 +21,7 @@ def test_losses_are_the_published_ones():
     alike = adversary.likeness(a, b)
     assert alike == pytest.approx(float(arrays["diversity_loss"]), rel=1e-4)
     assert 1 - alike == pytest.approx(float(arrays["likelihood_loss"]), rel=1e-4)
-    assert adversary.supervised_contrast(a, b, label) == pytest.approx(float(arrays["supcon_loss"]), rel=1e-4)
+    assert adversary.supervised_contrast(a, b, jnp.concatenate([label, label])) == pytest.approx(float(arrays["supcon_loss"]), rel=1e-4)
 
 
 def test_two_views_are_the_same_sources_seen_twice():
@@ -70,7 +70,7 @@ def test_a_step_of_an_adversary_is_the_one_written_out():
     def loss(critic, first, second):
         a, b = (NET.features(critic, batch.image) for batch in (first, second))
         classified = [optax.softmax_cross_entropy(NET.apply(critic, x.image), x.label).mean() for x in (first, second)]
-        contrast = adversary.supervised_contrast(a, b, first.label)
+        contrast = adversary.supervised_contrast(a, b, jnp.concatenate([first.label, second.label]))
         return sum(classified) / 2 + 0.1 * (1 - adversary.likeness(a, b)) + 0.1 * contrast
 
     after = jax.jit(trajectory.advance)(jax.random.key(3), point, syn, draw)

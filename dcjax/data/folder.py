@@ -9,10 +9,9 @@ from pathlib import Path
 from dcjax.base import InputError
 from dcjax.data.annotated import ANNOTATIONS, annotated_files, is_annotated
 from dcjax.data.cache import cached
-from dcjax.data.listing import IMAGES, SUFFIXES, class_files, entries, subfolders
-from dcjax.data.pictures import decode_files, fits, shown
+from dcjax.data.listing import IMAGES, SUFFIXES, class_files, entries, stamp, subfolders
+from dcjax.data.pictures import decode_files, fits
 from dcjax.data.sources import Arrays, stratified_split
-from dcjax.files import first_line
 
 
 def folder(path: Path, image_size: int | None) -> Arrays:
@@ -22,7 +21,7 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     files = split_files(split_folders(path))
     class_names = tuple(files["train"])
     check_classes(path, files)
-    stamp = [_stamp(f) for part in files.values() for c in part.values() for f in c]
+    stamp = [stamp(f) for part in files.values() for c in part.values() for f in c]
     identity = ("folder", str(path.resolve()), image_size, stamp)
     arrays = cached(identity, lambda: decode_files(files, image_size), lambda arrays: fits(arrays, files, image_size))
     if "test" not in files:
@@ -65,17 +64,6 @@ def _test_files(folder, class_names):
         )
     # Where annotated images were sorted since, their folder may be left, empty.
     return {name: files for name, files in class_files(folder).items() if files or name != IMAGES}
-
-
-def _stamp(file):
-    """Gives what changes when a file does."""
-    try:
-        facts = os.stat(file)
-    except OSError as error:
-        raise InputError(
-            f"{shown(file)} has vanished ({first_line(error)}): leave the images there and try again."
-        ) from None
-    return str(file), facts.st_size, facts.st_mtime_ns
 
 
 def check_classes(path: Path, files: dict[str, dict[str, list[Path]]]) -> None:

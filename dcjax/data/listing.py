@@ -67,6 +67,17 @@ def entries(folder: Path) -> list[Path]:
         ) from None
 
 
+def stamp(file: Path) -> tuple[str, int, int]:
+    """Gives what changes when a file does: its path, size and time."""
+    try:
+        facts = os.stat(file)
+    except OSError as error:
+        raise InputError(
+            f"{shown(file)} has vanished ({first_line(error)}): leave the images there and try again."
+        ) from None
+    return str(file), facts.st_size, facts.st_mtime_ns
+
+
 def _kind(file):
     """Says what is at a path, without opening it."""
     try:

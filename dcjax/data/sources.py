@@ -11,6 +11,7 @@ import numpy as np
 from dcjax.base import InputError
 from dcjax.data.cache import cached
 from dcjax.data.checks import check, class_list
+from dcjax.data.listing import entries, stamp
 from dcjax.data.resize import check_memory, resized
 from dcjax.files import read_npz
 
@@ -98,9 +99,10 @@ def tfds(name: str, data_dir: str | None, image_size: int | None, known: tuple[s
     """Reads any image classification dataset of TFDS, which is prepared first where TensorFlow is there to do it."""
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser().resolve()
     is_there = os.path.isdir(root / name)  # takes any text
-    found = sorted(str(path) for path in (root / name).glob("**/dataset_info.json")) if is_there else []
-    if found:
-        identity = ("tfds", found, image_size)
+    prepared = sorted(path.parent for path in (root / name).glob("**/dataset_info.json")) if is_there else []
+    if prepared:
+        files = [stamp(file) for place in prepared for file in entries(place)]
+        identity = ("tfds", files, image_size)
         arrays = cached(
             identity, lambda: _decode_tfds(name, root, image_size)._asdict(), lambda x: _fits(x, image_size)
         )

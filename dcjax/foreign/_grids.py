@@ -9,7 +9,7 @@ from dcjax.base import InputError
 from dcjax.data import Dataset
 from dcjax.decoders import decoded
 from dcjax.foreign._adopt import Found, adopt
-from dcjax.parameterizations._formation import check_side
+from dcjax.parameterizations._formation import check_sides
 
 _FARTHEST = 0.1  # mean distance from [0, 1]: learned pixels leave it a little, normalised images have 0.3 and more
 
@@ -33,7 +33,7 @@ def adopt_grids(path: Path, found: Found, factor: int | None, data: Dataset) -> 
     whole = adopt(
         path, found._replace(normalisation=data.train.normalisation), data
     )  # equal, so pixels stay as they are
-    check_side(min(data.image_shape[:2]), factor)
+    check_sides(data.image_shape[:2], factor)
     stored = np.asarray(whole.batch.image)
     _check_grids(path, found.label, stored, factor)
     arguments = {"ipc": stored.shape[1], "factor": factor}

@@ -6,7 +6,11 @@ from dcjax.base import InputError, Objective, check_grouped
 
 
 def on_minibatch(objective: Objective, *, syn: int | None = None, real: int | None = None) -> Objective:
-    """Compares a part of each class, drawn anew at every step: at most `syn` decoded and `real` real images, or all if None."""
+    """Compares a part of each class, drawn anew at every step: at most `syn` decoded and `real` real images, or all if None.
+
+    It draws single images, so `syn` is not for an objective that takes whole views of the sources (`minibatches.of_one_view`,
+    `with_diversity`).
+    """
     for size in (syn, real):
         if size is not None and size < 1:
             raise InputError(f"A comparison takes at least one image of each class, not {size}.")

@@ -1,6 +1,7 @@
 """Makes more images from the same bytes: IDC's multi-formation (Kim et al., ICML 2022, arXiv:2205.14959)."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +104,7 @@ def _formation(ipc, groups, start):
 
     def init(key, real):
         for factor, _ in groups:
-            check_side(min(real.image.shape[2:4]), factor)
+            check_sides(real.image.shape[2:4], factor)
         return stored.init(key, real)
 
     def decode(syn):
@@ -113,13 +114,14 @@ def _formation(ipc, groups, start):
     return Parameterization(init, decode)
 
 
-def check_side(side: int, factor: int) -> None:
-    """Refuses images whose shorter side has no two pixels for every cell."""
-    cell = -(-side // factor)
-    if factor > 1 and (cell < 2 or (factor - 1) * cell >= side):
-        raise InputError(
-            f"Images of side {side} cannot be cut into {factor} cells of at least two pixels along it: take a smaller factor."
-        )
+def check_sides(sides: Sequence[int], factor: int) -> None:
+    """Refuses images one of whose sides has no two pixels for every cell, the last of which may be smaller but not empty."""
+    for side in sides:
+        cell = -(-side // factor)
+        if factor > 1 and (cell < 2 or (factor - 1) * cell >= side):
+            raise InputError(
+                f"Images of side {side} cannot be cut into {factor} cells of at least two pixels along it: take a smaller factor."
+            )
 
 
 def _cells(image, factor):

@@ -22,6 +22,10 @@ def soft_labels(parameterization: Parameterization, certainty: float = 0.9) -> P
         syn = parameterization.init(key, real)
         label = parameterization.decode(syn).label
         num_classes = label.shape[-1]
+        if certainty * num_classes <= 1:
+            raise InputError(
+                f"Labels of {num_classes} classes begin with a certainty of more than 1/{num_classes} for their own, not {certainty}."
+            )
         gap = jnp.log(certainty * (num_classes - 1) / (1 - certainty))
         return {**syn, LOGITS: gap * label}
 

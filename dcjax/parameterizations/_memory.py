@@ -136,10 +136,13 @@ def recalls_within(
 
 
 def _near_one(key, shape):
-    """Draws addresses [r, K, b] near one base each, of the class's own in turn: base j is of class j mod K."""
+    """Draws addresses [r, K, b] near one base each, of the class's own in turn: base j is of class j mod K.
+
+    Where there are fewer bases than classes, class k of those without a base begins at base k mod b.
+    """
     recalls, num_classes, num_bases = shape
-    own = -(-num_bases // num_classes)
     turn, classes = jnp.arange(recalls)[:, None], jnp.arange(num_classes)[None]
+    own = jnp.maximum((num_bases - 1 - classes) // num_classes + 1, 1)  # bases of each class
     chosen = (turn % own * num_classes + classes) % num_bases
     return jax.nn.one_hot(chosen, num_bases) + _NOISE * jax.random.normal(key, shape)
 

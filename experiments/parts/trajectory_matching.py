@@ -43,6 +43,11 @@ class TrajectoryMatching(ObjectivePart):
                 f"--objective {settings.objective} compares with where an expert's training led, which --trajectory "
                 f"{settings.trajectory} does not bring: give --trajectory expert."
             )
+        if settings.syn_batch and settings.parts["parameterization"].views > 1:
+            raise InputError(
+                f"--syn-batch {settings.syn_batch} draws single images, but --objective {settings.objective} trains on whole views of the "
+                "bases: leave it out; --student-batch says how many images are in a step."
+            )
 
     def idle(self, settings: Any) -> dict[str, str]:
         fixed = {"rate_rate": "--learned-rate none"} if self.learned_rate == "none" else {}

@@ -99,7 +99,8 @@ def _shortened(config, pairs):
     ):
         return None
     made = int(pairs["iterations"])
-    paper = paper_settings(config["method"], config["dataset"], config["ipc"], {}).values().get("iterations", 0)
+    published = paper_settings(config["method"], config["dataset"], config["ipc"], {}).values()
+    paper = published.get("iterations", 0) if published["network"] == config["network"] else 0
     return (made, paper) if made < paper else None
 
 
