@@ -21,7 +21,9 @@ def test_losses_are_the_published_ones():
     alike = adversary.likeness(a, b)
     assert alike == pytest.approx(float(arrays["diversity_loss"]), rel=1e-4)
     assert 1 - alike == pytest.approx(float(arrays["likelihood_loss"]), rel=1e-4)
-    assert adversary.supervised_contrast(a, b, jnp.concatenate([label, label])) == pytest.approx(float(arrays["supcon_loss"]), rel=1e-4)
+    assert adversary.supervised_contrast(a, b, jnp.concatenate([label, label])) == pytest.approx(
+        float(arrays["supcon_loss"]), rel=1e-4
+    )
 
 
 def test_two_views_are_the_same_sources_seen_twice():

@@ -104,6 +104,13 @@ def test_going_on_is_a_step_of_the_recipe_from_the_weights_given(data):
     chex.assert_trees_all_close(found, expected, atol=1e-5)
 
 
+def test_a_replay_is_not_held_to_a_teacher(data):
+    net = small_net(data, depth=1)
+    params, batch = net.init(jax.random.key(0)), data.train.batch()
+    with pytest.raises(dc.InputError, match="A replay takes its own steps"):
+        continual.go_on_distilled(jax.random.key(1), net, params, batch, dc.replay_recipe(), known=2)
+
+
 def test_going_on_trains_the_weights_of_a_settled_network_and_settles_them_again(data):
     net, recipe = small_net(data, norm="batch", depth=1), dc.constant_recipe(2, batch_size=16)
     batch = data.train.batch()

@@ -260,6 +260,19 @@ def test_tfds_source_is_decoded(tmp_path, monkeypatch):
     assert dc.data.load("anything", data_dir=str(tmp_path), image_size=4).image_shape == (4, 4, 3)
 
 
+def test_a_tfds_data_set_that_was_prepared_anew_in_its_place_is_read_anew(tmp_path, monkeypatch):
+    place = tmp_path / "anything" / "1.0.0"
+    place.mkdir(parents=True)
+    (place / "dataset_info.json").write_text("{}")
+    read = []
+    monkeypatch.setattr(sources, "_tfds_builder", lambda *args: read.append(args) or FakeBuilder([(6, 6, 3)] * 6))
+    for records, times_read in (("first", 1), ("first", 1), ("the second", 2)):
+        if not (place / "records").exists() or (place / "records").read_text() != records:
+            (place / "records").write_text(records)
+        assert dc.data.load("anything", data_dir=str(tmp_path)).image_shape == (6, 6, 3)
+        assert len(read) == times_read
+
+
 def test_importing_dcjax_stays_light():
     heavy = ("tensorflow", "sklearn", "matplotlib", "tensorflow_datasets")
     code = f"import dcjax, sys; print([name for name in {heavy} if name in sys.modules])"

@@ -126,6 +126,12 @@ def test_idc_s_noise_is_normal_about_grey_and_clamped():
         (lambda: dc.bounded_formation(1, 3, 8), "give at least 9"),
         (lambda: dc.bounded_formation(5, 2, 4), "give at least 5"),
         (lambda: dc.multi_formation(1, 5).init(jax.random.key(0), REAL), "cannot be cut into 5"),
+        (
+            lambda: dc.multi_formation(1, 4).init(
+                jax.random.key(0), dc.Batch(jnp.zeros((2, 16, 8, 9, 1)), jnp.ones((2, 16, 2)))
+            ),
+            "Images of side 9 cannot be cut into 4",
+        ),
         (lambda: dc.multi_formation(4, 2).init(jax.random.key(0), REAL), "factor^2 ipc = 16 of every class"),
     ],
 )

@@ -51,6 +51,15 @@ def test_a_start_of_images_makes_recalls_that_look_like_their_class():
     assert (distance.argmin(-1) == jnp.arange(3)[:, None]).all()
 
 
+@pytest.mark.parametrize(("num_bases", "of_classes"), [(5, [0, 1, 2]), (7, [0, 1, 2]), (2, [0, 1, 0])])
+def test_recalls_begin_at_bases_of_their_class_also_where_classes_have_not_as_many(num_bases, of_classes):
+    memory = dc.addressable_memory(num_bases=num_bases, recalls=6, start=dc.from_real)
+    addresses = np.asarray(memory.init(jax.random.key(0), real())["addresses"])
+    assert (addresses.argmax(-1) % 3 == of_classes).all()
+    of_first = {*addresses[:, 0].argmax(-1).tolist()}
+    assert of_first == {j for j in range(num_bases) if j % 3 == 0}  # all of them in turn
+
+
 def test_values_are_drawn_as_published():
     memory = dc.addressable_memory(num_bases=50, recalls=40)
     syn = memory.init(jax.random.key(0), real())
@@ -95,6 +104,10 @@ def test_the_recalls_that_a_budget_holds(shape, classes, ipc, bases, downsample,
             r"3 classes.*\[\]",
         ),
         (lambda: dc.soft_labels(dc.pixels(1), 1.0), "between 0 and 1"),
+        (
+            lambda: dc.soft_labels(dc.pixels(1), 0.3).init(jax.random.key(0), real()),
+            "more than 1/3 for their own, not 0.3",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(make, words):

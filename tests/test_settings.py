@@ -107,6 +107,10 @@ BAD = {
         "--method idc --factor 3 --syn-batch 8",
         "--syn-batch 8 is less than the 9 images that one is cut",
     ),
+    "a part of the views": (
+        "--method haba --experts there --syn-batch 10",
+        "--syn-batch 10 draws single images, but --objective trajectory_matching trains on whole views",
+    ),
     "cells that do not divide": (
         "--method dsa --parameterization multi_formation --factor 3",
         "--factor 3 does not divide images of 8 x 8",

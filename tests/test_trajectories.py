@@ -1,5 +1,7 @@
 """Networks begin, warm up and begin anew as they are told to, and a trajectory of one's own takes what its source brings."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -148,3 +150,9 @@ def test_trajectories_take_nothing_but_batches_grouped_by_class():
         point = jax.eval_shape(trajectory.init, key, draw)
         jax.eval_shape(trajectory.advance, key, point, SYN, draw)
         refused(trajectory.advance, key, point, syn, flat)
+
+
+@pytest.mark.parametrize("make", [functools.partial(dc.on_synthetic, epochs=1), functools.partial(dc.on_real, steps=1)])
+def test_a_network_lives_for_at_least_one_comparison(make):
+    with pytest.raises(dc.InputError, match="at least one comparison, but restart_every is 0"):
+        make(NET, SGD, restart_every=0)

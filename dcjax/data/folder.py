@@ -21,8 +21,8 @@ def folder(path: Path, image_size: int | None) -> Arrays:
     files = split_files(split_folders(path))
     class_names = tuple(files["train"])
     check_classes(path, files)
-    stamp = [stamp(f) for part in files.values() for c in part.values() for f in c]
-    identity = ("folder", str(path.resolve()), image_size, stamp)
+    stamps = [stamp(f) for part in files.values() for c in part.values() for f in c]
+    identity = ("folder", str(path.resolve()), image_size, stamps)
     arrays = cached(identity, lambda: decode_files(files, image_size), lambda arrays: fits(arrays, files, image_size))
     if "test" not in files:
         return stratified_split(arrays["train_image"], arrays["train_label"], class_names)
