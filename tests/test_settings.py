@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shlex
 from pathlib import Path
 
 import jax
@@ -364,3 +365,12 @@ def test_members_of_an_axis_that_share_a_flag_share_its_type():
 
 def test_every_choice_of_a_preset_can_be_typed():
     assert parse(["--method", "dd", "--learned-rate", "each"]).learned_rate == "each"
+
+
+@pytest.mark.parametrize("network", ["lenet", "convnet", "mlp"])
+def test_a_command_names_the_network_that_is_not_the_papers(network):
+    words = ["--method", "dd", "--dataset", "mnist", "--ipc", "10", "--network", network]
+    settings = parse(words)
+    written = shlex.split(command(settings))
+    assert ("--network" in written) == (network != "lenet")  # DD's own
+    assert parse(written[3:]).network == network

@@ -97,8 +97,9 @@ def command(settings: Settings) -> str:
     """Writes the shortest command line that makes this run, however often it was stopped and resumed."""
     own = paper_settings(settings.method, settings.dataset, settings.ipc, {"network": settings.network})
     start = paper_settings(settings.method, settings.dataset, settings.ipc, settings.names).values() | own.names
-    # What the paper's settings follow from is always written, but for the usual network.
-    start |= {"method": None, "dataset": None, "ipc": None, "network": "convnet"}
+    # What the paper's settings follow from is always written, but for the network that needs no flag.
+    usual = paper_settings(settings.method, settings.dataset, settings.ipc, {}).network
+    start |= {"method": None, "dataset": None, "ipc": None, "network": usual}
     left_out = {"workdir"} | marked(settings, Mark.LAUNCH) | ({"ipc"} if settings.about.takes_all else set())
     words = ["python", "-m", "experiments.run"]
     for name, value in settings.values().items():
