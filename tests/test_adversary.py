@@ -66,6 +66,10 @@ def test_data_learn_to_be_diverse():
 def test_a_step_of_an_adversary_is_the_one_written_out():
     images, draw = dc.hallucinated(2, 3), SOURCE.draw(jax.random.key(1))
     syn = images.decode(images.init(jax.random.key(0), draw.real))
+    label = jax.nn.softmax(
+        jax.random.normal(jax.random.key(4), syn.label.shape)
+    )  # of its own for every view, as if learned
+    syn = syn._replace(label=label)
     trajectory = dc.with_adversary(dc.fresh(NET), NET, views=3, optimizer=optax.sgd(0.1))
     point = trajectory.init(jax.random.key(2), draw)
 

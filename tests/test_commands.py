@@ -505,6 +505,26 @@ def test_bad_input_of_an_evaluation_gets_one_sentence(case, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [(("--method", "random"), "choose_seconds"), (("--iterations", "1"), "compile_seconds")],
+)
+def test_what_was_measured_stays_when_a_finished_run_gets_more_students(
+    words, kept, tmp_path, monkeypatch, no_pictures
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, *QUICK, "--no-baseline", "--workdir", "run"]) == 0
+    noted = json.loads(Path("run/result.json").read_text())
+    assert {kept} == {"choose_seconds", "compile_seconds"} & noted.keys()
+    elsewhere = {**noted, kept: 1234.5, "hardware": "1 x another machine"}
+    Path("run/result.json").write_text(json.dumps(elsewhere))
+    assert main(["--resume", "--num-students", "3", "--workdir", "run"]) == 0
+    again = json.loads(Path("run/result.json").read_text())
+    assert again[kept] == 1234.5
+    assert again["hardware"] == f"1 x another machine; {noted['hardware']}"
+    assert again["accuracy"]["condensed"]["values"][:2] == noted["accuracy"]["condensed"]["values"]
+
+
 def test_a_run_by_time_notes_the_iterations_that_make_the_same_set(tmp_path, monkeypatch, no_pictures):
     monkeypatch.chdir(tmp_path)
     quick = ("--network", "mlp", "--num-students", "1", "--eval-epochs", "1", "--no-baseline")

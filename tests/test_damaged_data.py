@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("moment", "expected"),
-    [("_stamp", "has vanished (No such file or directory)"), ("cached", "cannot be read as an image (No such file or")],
+    [("stamp", "has vanished (No such file or directory)"), ("cached", "cannot be read as an image (No such file or")],
 )
 def test_a_file_that_vanishes_is_named(moment, expected, tmp_path, monkeypatch):
     root = pictures_in(tmp_path / "images")

@@ -452,6 +452,10 @@ def test_of_runs_of_one_cell_the_longest_are_shown(condensed_by):
     assert pooled([shorter, whole, short]).shortened is None
 
 
+def test_a_note_beside_a_run_is_shown_with_its_machine(tmp_path):
+    assert tables.row(measured(tmp_path, note="From a copy.")).machine == "1 x cpu, From a copy."
+
+
 def test_a_run_that_is_not_complete_says_so(tmp_path):
     run = measured(tmp_path, complete=False, against_random={"sentence": "Condensed is above random by 1 point."})
     assert "**DC (not complete)**" in markdown.results([run])

@@ -73,7 +73,7 @@ def stamp(file: Path) -> tuple[str, int, int]:
         facts = os.stat(file)
     except OSError as error:
         raise InputError(
-            f"{shown(file)} has vanished ({first_line(error)}): leave the images there and try again."
+            f"{shown(file)} has vanished ({first_line(error)}): leave the files there and try again."
         ) from None
     return str(file), facts.st_size, facts.st_mtime_ns
 

@@ -33,7 +33,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     taken = _seconds(directory)
     spent, last = sum(taken), taken[-1] if taken else 0.0
     total = start if _is_over(settings, spent) else total
-    step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, 0.0)
+    step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, None)
     stop.check()
     students = students_due(settings, start, spent - last, spent)
     evaluate_on_the_way(job, directory, state.learned, start, students, stop)  # one that a stop left out
@@ -167,8 +167,8 @@ def _check_metrics(metrics):
 
 
 def _facts(directory, iterations, compile_seconds):
-    """Gives the times of a run, as far as its log is whole."""
-    facts = {"compile_seconds": round(compile_seconds, 1)}
+    """Gives the times of a run, as far as its log is whole; that of compiling where something was compiled now."""
+    facts = {} if compile_seconds is None else {"compile_seconds": round(compile_seconds, 1)}
     seconds = [row["seconds"] for row in directory.history() if "seconds" in row]
     if not directory.unlogged(iterations):
         facts["condense_seconds"] = round(sum(seconds), 1)

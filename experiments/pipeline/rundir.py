@@ -51,6 +51,13 @@ class RunDirectory:
         lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
         return [row for row in map(_row, lines) if row]
 
+    def result(self) -> dict:
+        """Reads `result.json` as it is so far; gives nothing where it is not there, or damaged."""
+        try:
+            return files.read_json(self.path / "result.json", "remove it")
+        except InputError:
+            return {}
+
     def rewind(self, iteration: int) -> None:
         """Removes what was logged after `iteration`, since a resumed run logs it again, and tells what is lacking before."""
         rows = [row for row in self.history() if row["iteration"] <= iteration]

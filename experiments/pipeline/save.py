@@ -68,13 +68,24 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
         **({"against_random": told} if told else {}),
         "complete": is_all,
         "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
-        **made.facts,
+        **_spent(directory.result(), made.facts),
         **_on_the_way(directory.history()),
         **({"stored_bytes": _bytes(made.learned.syn)} if made.learned is not None else {}),
-        **environment(),
+        **_with_earlier(directory.result(), environment()),
         "config": dump(job.settings),
     }
     directory.write_json("result.json", result)
+
+
+def _spent(before, facts):
+    """Adds to the times of a run those that an earlier process measured and that this one, which went on from there, did not."""
+    return {name: before[name] for name in ("compile_seconds", "choose_seconds") if name in before} | facts
+
+
+def _with_earlier(before, now):
+    """Names the machines of earlier processes before this one's: a set may be made on one and tested on another."""
+    machines = [*filter(None, before.get("hardware", "").split("; ")), now["hardware"]]
+    return {**now, "hardware": "; ".join(dict.fromkeys(machines))}
 
 
 def _on_the_way(history):

@@ -100,7 +100,7 @@ def _shortened(config, pairs):
         return None
     made = int(pairs["iterations"])
     published = paper_settings(config["method"], config["dataset"], config["ipc"], {}).values()
-    paper = published.get("iterations", 0) if published["network"] == config["network"] else 0
+    paper = published.get("iterations", 0) if published["network"] == config.get("network") else 0
     return (made, paper) if made < paper else None
 
 
