@@ -4,6 +4,7 @@
 comparison's sets, of the first seed each, in the `result.json` of its runs there.
 """
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,9 +45,10 @@ def located(path: Path | str) -> Path:
     if path.name != str(path) or path.suffix or path.exists():
         return path
     if path.name not in (names := [each.stem for each in PLACE.glob("*.npz")]):
+        near = ", ".join(difflib.get_close_matches(path.name, sorted(names), 3, cutoff=0))
         raise InputError(
-            f"There is no file {path}, and no set of this name comes with dcjax: give a run directory, the file of a condensed set, or "
-            f"one of {', '.join(sorted(names))}."
+            f"There is no file {path}, and no set of this name comes with dcjax: give a run directory, the file of a condensed set, or a "
+            f"name that dcjax.shipped() or `python -m experiments.sets` lists, such as {near}."
         )
     return PLACE / f"{path}.npz"
 

@@ -123,3 +123,9 @@ def test_a_wheel_holds_the_sets(tmp_path):
     subprocess.run(build, check=True)
     held = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert {f"dcjax/sets/{name}.npz" for name in NAMES} <= {*held}
+
+
+def test_a_wrong_name_is_told_the_nearest_ones_and_where_all_are_listed():
+    with pytest.raises(dc.InputError, match=r"`python -m experiments\.sets` lists, such as dc-mnist-1") as caught:
+        dc.load_condensed("dc-mnst-1")
+    assert len(str(caught.value)) < 400
