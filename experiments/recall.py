@@ -47,7 +47,7 @@ class Recalled:
     mixtures: MaybeCount = 45
     """Mixed labels that students are trained on beside those of the classes; none leaves that test out."""
     recondense: bool = False
-    """Also make a memory of the same size for each subset alone, which takes as long as the run did."""
+    """Also make a memory of the same size for each subset alone, a run below the memory's that takes as long as it did."""
     num_students: Steps = 5
     """Students (networks trained from scratch) for each accuracy."""
     whole_epochs: Count = 20
@@ -77,7 +77,7 @@ def recall(argv: list[str]) -> None:
         stop.advice = "What was measured is kept: give the same command again."
         store = scores.resumed(place / "recall.json", _depends_on(wanted, settings, memory))
         tests = memories.Tests(
-            settings, memory, data, store, stop, wanted.num_students, wanted.whole_epochs, wanted.seed
+            place, settings, memory, data, store, stop, wanted.num_students, wanted.whole_epochs, wanted.seed
         )
         rows = [tests.of_subset(subset, wanted.recondense) for subset in subsets]
         rows += [tests.of_mixtures(wanted.mixtures)] if wanted.mixtures else []
@@ -88,10 +88,9 @@ def recall(argv: list[str]) -> None:
 
 
 def _depends_on(wanted, settings, memory):
-    """Gives all that an accuracy depends on beside the classes: those under other settings are measured anew."""
-    names = ("seed", "num_students", "whole_epochs", "mixtures")
+    """Gives all that an accuracy depends on beside its case: those under other settings are measured anew."""
     recipe = {"eval_recipe": settings.eval_recipe, **dataclasses.asdict(settings.parts["eval_recipe"])}
-    return {name: getattr(wanted, name) for name in names} | recipe | {"memory": digest(memory.compact, {})}
+    return {"seed": wanted.seed, **recipe, "memory": digest(memory.compact, {})}
 
 
 def _memory(place):

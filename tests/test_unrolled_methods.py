@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import chex
@@ -12,6 +13,8 @@ import pytest
 import dcjax as dc
 from experiments import recall
 from experiments.methods import METHODS
+from experiments.pipeline import memories
+from experiments.pipeline.endings import Stopped
 from experiments.pipeline.job import load_data, prepare
 from experiments.run import main
 from experiments.settings.parse import parse
@@ -181,7 +184,7 @@ def test_students_of_a_known_network_are_all_the_same_one():
 
 
 @pytest.mark.slow
-def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys):
+def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys, monkeypatch):
     assert main(["--method", "rtp", *QUICK, *SHORT, "--workdir", "run"]) == 0
     words = ["run", "--subsets", "0+1", "--random-subsets", "1", "--num-students", "1", "--mixtures", "5"]
     words += ["--whole-epochs", "1"]
@@ -193,8 +196,49 @@ def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys):
     assert sorted(rows[2]["accuracy"]) == ["memory", "memory, mixed labels"]
     assert "256 in 16 bases" in printed
     before = read("run/recall.json")["scores"]
-    assert recall.main(words) == 0  # nothing is trained again
+    seen = {}
+
+    def added(*_, title, finished, **__):
+        seen[title] = finished
+        return np.array([*finished, 0.5])
+
+    monkeypatch.setattr(memories, "accuracies", lambda *_, **__: pytest.fail("it was trained before"))
+    assert recall.main(words) == 0
     assert read("run/recall.json")["scores"] == before
+    monkeypatch.setattr(memories, "accuracies", added)
+    assert recall.main([*words, "--mixtures", "6", "--num-students", "2"]) == 0
+    kept = {case: scores for case, scores in before.items() if case not in ("0+1/recondensed", "all/5 mixed")}
+    other = next(row["classes"] for row in rows if row["classes"] not in ("0+1", "all"))
+    del kept[f"{other}/recondensed"]
+    assert seen == kept | {"all/6 mixed": []}
+
+
+@pytest.mark.slow
+def test_a_memory_of_a_subset_alone_is_a_run_as_long_as_the_memory_s_and_goes_on(monkeypatch):
+    assert main(["--method", "rtp", *QUICK, *SHORT, "--minutes", "0.0001", "--workdir", "run"]) == 0
+    made = read("run/result.json")["config"]["iterations"]
+    words = ["run", "--subsets", "7+9", "--random-subsets", "0", "--mixtures", "None", "--num-students", "1"]
+    words += ["--whole-epochs", "1", "--recondense"]
+    begun = []
+    original = memories.make
+
+    def stopped(settings, stop):
+        begun.append(settings)
+        if len(begun) == 1:
+            original(settings.replace(iterations=1, minutes=None), stop)
+            raise Stopped(signal.SIGTERM, "")
+        original(settings, stop)
+
+    monkeypatch.setattr(memories, "make", stopped)
+    assert recall.main(words) == 128 + signal.SIGTERM
+    assert recall.main(words) == 0
+    assert [(settings.iterations, settings.minutes, settings.resume) for settings in begun] == [
+        (made, None, False),
+        (made, None, True),
+    ]
+    own = dc.load_condensed("run/recondensed/7+9/condensed.npz")
+    assert own.class_names == ("7", "9")
+    assert own.compact["bases"].shape == dc.load_condensed("run/condensed.npz").compact["bases"].shape
 
 
 @pytest.mark.parametrize(

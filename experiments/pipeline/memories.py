@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import zlib
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import dcjax as dc
-from experiments.pipeline import show
-from experiments.pipeline.job import prepare
+from experiments.pipeline.execute import make
+from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.scores import ScoreStore
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import accuracies, everything
@@ -23,6 +24,7 @@ from experiments.settings.settings import Settings
 class Tests:
     """Trains students on what a memory recalls, under the recipe of its run, and notes every accuracy at once."""
 
+    place: Path  # the run directory of the memory
     settings: Settings
     memory: dc.Condensed
     data: dc.data.Dataset
@@ -37,13 +39,12 @@ class Tests:
         data = self.data.only(subset)
         recalled = _labelled(self._recall(jnp.eye(self.data.num_classes)[np.array(subset)]), jnp.eye(len(subset)))
         name = "+".join(map(str, subset))
-        accuracy = {"memory": self._score(f"{name}/memory", data, lambda key: recalled)}
+        accuracy = {"memory": self._score(f"{name}/memory", data, lambda: recalled)}
         if recondense:
-            make = functools.partial(self._recondensed, data=data)
-            accuracy["its own memory"] = self._score(f"{name}/recondensed", data, make)
-        accuracy["all real images"] = self._score(
-            f"{name}/whole", data, lambda key: everything(data), self.whole_epochs
-        )
+            own = functools.partial(self._recondensed, subset)
+            accuracy["its own memory"] = self._score(f"{name}/recondensed", data, own)
+        whole = f"{name}/whole, {self.whole_epochs} epochs"
+        accuracy["all real images"] = self._score(whole, data, lambda: everything(data), self.whole_epochs)
         return {"classes": name, "accuracy": accuracy}
 
     def of_mixtures(self, count: int) -> dict[str, Any]:
@@ -52,9 +53,9 @@ class Tests:
         hard = jnp.eye(num_classes)
         mixed = jnp.concatenate([hard, mixed_labels(jax.random.key(self.seed), num_classes, count)])
         accuracy = {
-            "memory": self._score("all/memory", self.data, lambda key: _labelled(self._recall(hard), hard)),
+            "memory": self._score("all/memory", self.data, lambda: _labelled(self._recall(hard), hard)),
             "memory, mixed labels": self._score(
-                "all/mixed", self.data, lambda key: _labelled(self._recall(mixed), mixed)
+                f"all/{count} mixed", self.data, lambda: _labelled(self._recall(mixed), mixed)
             ),
         }
         return {"classes": "all", "mixtures": count, "accuracy": accuracy}
@@ -63,15 +64,15 @@ class Tests:
         syn = {name: jnp.asarray(x) for name, x in self.memory.compact.items()}
         return dc.recall(syn, label, self.memory.meta["decoder"]["arguments"]["downsample"])
 
-    def _score(self, case, data, make, epochs=None):
+    def _score(self, case, data, training_set, epochs=None):
         recipe = self.settings.parts["eval_recipe"]
         recipe = dataclasses.replace(recipe, eval_epochs=epochs) if epochs else recipe
         net = dc.network(self.settings.parts["network"].build(data.num_classes), data.image_shape)
-        key, make_key = jax.random.split(jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(case.encode())))
+        key = jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(case.encode()))
 
         def evaluation(finished, note):
             if len(finished) >= self.num_students:  # what they are trained on may take as long as a run to make
-                return np.asarray(finished)
+                return np.asarray(finished[: self.num_students])
             how = {
                 "title": case,
                 "recipe": recipe.build(),
@@ -79,26 +80,24 @@ class Tests:
                 "finished": finished,
                 "note": note,
             }
-            return accuracies(key, net, make(make_key), data, self.num_students, check=self.stop.check, **how)
+            return accuracies(key, net, training_set(), data, self.num_students, check=self.stop.check, **how)
 
         return self.store.measure(case, evaluation)
 
-    def _recondensed(self, key, data):
-        """Condenses a subset alone into a memory with as many bases and recalls, by the run's own settings."""
+    def _recondensed(self, subset):
+        """Condenses a subset alone into a memory with as many bases and recalls: a run of its own, by the settings of the memory's."""
         recalls, bases = self.memory.compact["addresses"].shape[0], self.memory.compact["bases"]
-        stored = bases.size + recalls * data.num_classes * len(bases)
-        ipc = -(-stored // (data.num_classes * math.prod(data.image_shape)))
-        job = prepare(self.settings.replace(ipc=ipc, recalls=recalls), data)
-        source = dc.source(data.train, real_per_class=job.draw)
-        init_key, draw_key, step_key = jax.random.split(key, 3)
-        state = jax.jit(lambda source: job.method.condenser.init(init_key, source.draw(draw_key)))(source)
-        run, total = dc.iteration(job.method.condenser, steps=self.settings.matches), self.settings.iterations
-        with show.progress("condensing the subset", total) as advance:
-            for t in range(total):
-                state, metrics = run(step_key, state, source, np.int32(t))
-                advance(f"loss {float(metrics['loss']):.4g}")
-                self.stop.check()
-        return job.decoded(state.syn)
+        stored = bases.size + recalls * len(subset) * len(bases)
+        ipc = -(-stored // (len(subset) * math.prod(self.data.image_shape)))
+        classes = tuple((self.settings.only_classes or range(self.data.num_classes))[k] for k in subset)
+        place = self.place / "recondensed" / "+".join(map(str, subset))
+        own = {"ipc": ipc, "recalls": recalls, "only_classes": classes, "workdir": str(place), "eval_at": (0,)}
+        own["resume"] = (place / "config.json").is_file()
+        if self.settings.minutes:
+            reached = max(row["iteration"] for row in RunDirectory(self.place).history())
+            own |= {"minutes": None, "eval_minutes": (), "iterations": reached}
+        make(self.settings.replace(**own), self.stop)
+        return dc.load_condensed(place / "condensed.npz").batch
 
 
 def mixed_labels(key: dc.Key, num_classes: int, count: int) -> jax.Array:
