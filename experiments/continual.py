@@ -220,7 +220,14 @@ def _lessons(wanted, place, passed, stream, stop):
     about = {name: getattr(wanted, name) for name in names} | {"training_of_networks": trained.description}
     about |= {name: getattr(wanted, name) for name in ("experts", "expert_epochs") if _matches_experts(wanted)}
     seen = [sets.fingerprint(stream.data_of(step)) for step in range(len(wanted.names))]
-    depends = {**about, "steps": stream.steps, "network": network, "data": seen, "passed": passed}
+    same = (
+        "ipc",
+        "recipe",
+        "epochs",
+        "augment",
+        "training_of_networks",
+    )  # a lesson tells memories apart by what they hold
+    depends = {name: about[name] for name in same} | {"steps": stream.steps, "network": network, "data": seen}
     store = scores.resumed(place / "scores.json", depends)
     weights = place / "weights" / digest({}, depends)[:12]
     lessons = Lessons(net, trained._replace(**augment), wanted.temperature, wanted.networks, weights, store, stop)

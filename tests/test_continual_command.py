@@ -127,6 +127,63 @@ def test_memories_are_runs_of_the_classes_of_a_step_alone(monkeypatch):
     assert first.class_names == tuple(str(k) for k in order[:2])
 
 
+@pytest.mark.slow
+def test_memories_go_on_for_more_minutes_and_networks_are_trained_on_them_again(capsys):
+    words = ["--steps", "2", "--methods", "dm", *QUICK]
+    flags = [*NETWORK, "--real-batch", "4", "--minutes"]
+    assert continual.main([*words, *flags, "0.0001"]) == 0
+    short, scores = memory_lengths("dm"), stored_scores()
+    assert continual.main([*words, *flags, "0.01"]) == 0
+    long = memory_lengths("dm")
+    assert all(after > before for before, after in zip(short, long))
+    assert len(stored_scores()) == 2 * len(scores)
+    capsys.readouterr()
+    assert continual.main([*words, *flags, "0.01"]) == 0
+    assert "condensing" not in capsys.readouterr().out
+    assert memory_lengths("dm") == long
+
+
+def memory_lengths(method):
+    return [dc.load_condensed(PLACE / f"{method}-0-{t}" / "condensed.npz").meta["iterations"] for t in (1, 2)]
+
+
+def stored_scores():
+    return json.loads((PLACE / "scores.json").read_text())["scores"]
+
+
+@pytest.mark.slow
+def test_what_does_not_concern_a_network_leaves_its_accuracy():
+    words = ["--steps", "2", "--methods", "random", *QUICK]
+    assert continual.main([*words, "--training", "onward,distilled", *NETWORK]) == 0
+    before = stored_scores()
+    words[3] = "random,herding"
+    assert continual.main([*words, "--training", "onward", "--experts", "3", *NETWORK, "--coreset-epochs", "1"]) == 0
+    assert before.items() <= stored_scores().items()
+    assert (
+        continual.main([*words, "--training", "distilled", "--temperature", "4", *NETWORK, "--coreset-epochs", "1"])
+        == 0
+    )
+    changed = {case for case in stored_scores() if case.startswith("random/distilled")}
+    assert len(changed) == 3 + 2  # those after the second step are others now
+
+
+def test_memories_from_which_others_have_grown_are_not_made_for_longer(capsys):
+    words = ["--steps", "2", "--methods", "rtp_shared", *QUICK[:-1], "4"]
+    wanted = read(continual.Continual, words).resolved()
+    streams = continual._streams(wanted)
+    for minutes, refused in (("1", False), ("2", True)):
+        memories = continual._memories(wanted, PLACE, [*NETWORK[1:], "--bases", "2", "--minutes", minutes], None)
+        settings = [memories._settings(Step("rtp_shared", 0, t, streams[0])) for t in range(2)]
+        for each in settings if minutes == "1" else ():
+            Path(each.workdir).mkdir(parents=True)
+            Path(each.workdir, "config.json").write_text(json.dumps(dump(each)))
+        if refused:
+            with pytest.raises(dc.InputError, match="took 1 minutes: give --minutes 1, or another --workdir"):
+                memories.check(streams, (0,))
+        else:
+            memories.check(streams, (0,))
+
+
 def test_a_network_that_diverged_in_one_step_counts_in_the_others():
     accuracy = np.full((2, 2, 2), np.nan)
     accuracy[0, 0], accuracy[1] = [np.nan, 0.9], [[0.5, 0.6], [0.7, 0.8]]

@@ -30,7 +30,7 @@ def condense(job: Job, directory: RunDirectory, checkpoints: Checkpoints, stop: 
     start, state, source = _start(job, directory, checkpoints, Pretraining(job, stop), total)
     directory.write_json("config.json", saved.dump(settings))  # not before: a run that cannot go on is left as it was
     directory.rewind(start)
-    taken = _seconds(directory)
+    taken = directory.seconds()
     spent, last = sum(taken), taken[-1] if taken else 0.0
     total = start if _is_over(settings, spent) else total
     step, compile_seconds = _compiled(job, state, source(start)) if start < total else (None, None)
@@ -67,11 +67,6 @@ def _iterated(step, state, source, t, directory, checkpoints):
     seconds = round(of_first(time.perf_counter() - began), 4)  # all processes stop and evaluate together
     directory.log(iteration=t, **values, seconds=seconds)
     return state, values["loss"], seconds
-
-
-def _seconds(directory):
-    """Lists the seconds of the iterations that are logged."""
-    return [row["seconds"] for row in directory.history() if "loss" in row and "seconds" in row]
 
 
 def _is_over(settings, spent):
@@ -169,7 +164,7 @@ def _check_metrics(metrics):
 def _facts(directory, iterations, compile_seconds):
     """Gives the times of a run, as far as its log is whole; that of compiling where something was compiled now."""
     facts = {} if compile_seconds is None else {"compile_seconds": round(compile_seconds, 1)}
-    seconds = [row["seconds"] for row in directory.history() if "seconds" in row]
+    seconds = directory.seconds()
     if not directory.unlogged(iterations):
         facts["condense_seconds"] = round(sum(seconds), 1)
     return facts | ({"seconds_per_iteration": round(float(np.median(seconds)), 4)} if seconds else {})

@@ -14,6 +14,7 @@ import numpy as np
 
 import dcjax as dc
 from dcjax import continual
+from dcjax.checkpoint import digest
 from dcjax.chunks import chunk_size, map_in_chunks
 from dcjax.evaluate import predictions
 from dcjax.files import read_npz, write_npz
@@ -68,8 +69,9 @@ class Course(NamedTuple):
     training: str  # one of TRAININGS
     stream: Stream
 
-    def case(self, step: int, task: int) -> str:
-        return f"{self.name}/{self.training}/order {self.order}/step {step + 1}/task {task + 1}"
+    def case(self, step: int, task: int, seen: str) -> str:
+        """Names an accuracy: after a step, on a task, of networks that were trained on memories with the digest `seen`."""
+        return f"{self.name}/{self.training}/order {self.order}/step {step + 1}/task {task + 1}/memories {seen}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,8 @@ class Lessons:
         steps, scores = course.stream.steps, self.store.content["scores"]
         found = np.full((steps, steps, self.networks), np.nan)
         for t in range(steps):
-            cases = [course.case(t, s) for s in range(t + 1)]
+            seen = self._seen(course, t, memories)
+            cases = [course.case(t, s, seen) for s in range(t + 1)]
             if len(scores.get(cases[-1], ())) < self.networks:
                 tested = self._tested(course, t, self._weights(course, t, memories))
                 scores |= {case: row.tolist() for case, row in zip(cases, tested)}
@@ -113,7 +116,7 @@ class Lessons:
     def _weights(self, course, t, memories):
         """Gives the weights of all networks after a step, from disk as far as they are there."""
         first = course.training == "scratch" or t == 0
-        file = self.place / f"{_name(course, t)}.npz"
+        file = self.place / f"{_name(course, t)}-{self._seen(course, t, memories)}.npz"
         like = jax.eval_shape(
             lambda: jax.vmap(self._shaped(course.stream.image_shape))(_keys(course, t, self.networks))
         )
@@ -135,6 +138,11 @@ class Lessons:
                     advance("", len(kept[0]) - start)
                     self.stop.check()
         return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(leaf[: self.networks]) for leaf in kept])
+
+    def _seen(self, course, t, memories):
+        """Digests what may be otherwise when the command is given again: the memories up to a step, and how answers are distilled."""
+        is_distilled = course.training == "distilled" and t > 0
+        return digest(list(memories(t)), {"temperature": self.temperature} if is_distilled else {})[:12]
 
     def _shaped(self, image_shape):
         """Gives what makes weights of the shapes that trained ones have, with the statistics of batch norm if there is some."""

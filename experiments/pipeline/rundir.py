@@ -51,6 +51,10 @@ class RunDirectory:
         lines = self.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
         return [row for row in map(_row, lines) if row]
 
+    def seconds(self) -> list[float]:
+        """Lists the seconds of the iterations that are logged."""
+        return [row["seconds"] for row in self.history() if "loss" in row and "seconds" in row]
+
     def result(self) -> dict:
         """Reads `result.json` as it is so far; gives nothing where it is not there, or damaged."""
         try:

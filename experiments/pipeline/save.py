@@ -51,7 +51,8 @@ def _meta(job, accuracy):
         "views": job.method.recipe.views,
         "network": {"network": settings.network, **dataclasses.asdict(settings.parts["network"])},
     }
-    about = {name: getattr(settings, name) for name in ("method", "dataset", "ipc", "seed", "statistics")}
+    names = ("method", "dataset", "ipc", "seed", "statistics", *(["iterations"] if job.method.condenser else []))
+    about = {name: getattr(settings, name) for name in names}
     version = environment()["versions"]["dcjax"]
     return {**about, "version": version, "decoder": job.method.decoder, "recipe": recipe, "accuracy": accuracy}
 

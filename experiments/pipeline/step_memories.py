@@ -19,11 +19,13 @@ from experiments.pipeline.build import unusual
 from experiments.pipeline.execute import make
 from experiments.pipeline.job import check_images, load_data, prepare
 from experiments.pipeline.machine import release_programs
+from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Stream
 from experiments.settings import passed_on
 from experiments.settings.flags import flags_in, words_of
 from experiments.settings.parse import parse
+from experiments.settings.saved import load
 from experiments.settings.settings import Settings
 
 OWN = {*passed_on.OWN, "image_size", "channels", "only_classes", "data_dir", "experts", "grows", "devices", "precision"}
@@ -99,6 +101,7 @@ class StepMemories:
                 steps = [Step(method, order, t, stream) for t in range(stream.memories(stream.steps - 1))]
                 for step in steps:
                     grid.check_place(self._settings(step))
+                    self._check_grown(step)
                     self._check_experts(step)
                 for step in _tightest(steps) if order == orders[0] else ():
                     self._check(step)
@@ -107,7 +110,7 @@ class StepMemories:
         """Gives a step's memory, which is made, or gone on with, unless it is there."""
         settings = self._settings(step)
         directory = Path(settings.workdir)
-        if not (directory / "condensed.npz").is_file():
+        if not _is_made(settings):
             if step.parts:
                 self.of(step._replace(number=step.number - 1))
             if step.method in MATCHING_EXPERTS:
@@ -132,6 +135,18 @@ class StepMemories:
             size = {"num_bases": part.bases, "downsample": part.downsample}
             last = step.stream.memories(step.stream.steps - 1) - 1
             dc.recalls_within(self.ipc, data.num_classes, data.image_shape, **size, known=last * part.bases)
+
+    def _check_grown(self, step):
+        """Refuses to make memories for longer from which others have grown already."""
+        settings = self._settings(step)
+        if not step.parts or not Path(settings.workdir, "config.json").is_file():
+            return
+        begun = load(Path(settings.workdir, "config.json"))
+        if begun.minutes != settings.minutes:
+            raise InputError(
+                f"{settings.workdir} has grown from a memory that took {begun.minutes:g} minutes: give --minutes {begun.minutes:g}, or another "
+                "--workdir."
+            )
 
     def _check_experts(self, step):
         """Refuses a memory that was begun with other experts."""
@@ -172,6 +187,18 @@ class StepMemories:
         own = {"dataset": settings.dataset, "workdir": settings.experts, "seed": settings.seed, **self.experts}
         own |= {} if settings.data_dir is None else {"data_dir": settings.data_dir}
         self.train_experts([*words_of(own), "--", *words_of(unusual(settings))])
+
+
+def _is_made(settings):
+    """Tells whether a memory is there, made for as many minutes as are wanted now."""
+    file = Path(settings.workdir, "condensed.npz")
+    if not file.is_file():
+        return False
+    minutes = settings.values().get("minutes")
+    if not minutes:
+        return True
+    seconds, iterations = RunDirectory(settings.workdir).seconds(), dc.load_condensed(file).meta.get("iterations", 0)
+    return len(seconds) >= iterations and sum(seconds[:iterations]) >= 60 * minutes
 
 
 def source_of(dataset: str, source: dict[str, Any]) -> dict[str, Any]:
