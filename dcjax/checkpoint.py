@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def restore(self, like: CondenserState, arrange: Callable[[Fill, Any], CondenserState] | None = None) -> Restored:
-        """Gives the newest state that is whole, and removes newer ones, which are damaged.
+        """Gives the newest state that is whole, and sets newer ones aside as `damaged-ITERATION`, whatever kept them from being read.
 
         Args:
             like: a state of the structure, types and placement to restore.
@@ -111,8 +112,7 @@ class Checkpoints:
                 del error
                 gc.collect()  # what the storage still has to say of it, it says now, to nobody
                 continue
-            for other in damaged:
-                self._manager.delete(other)
+            self._set_aside(damaged)
             return Restored(iteration, state, config, damaged)
         if not damaged:
             raise InputError(f"There is no checkpoint in {self.directory}: start again without --resume.")
@@ -120,6 +120,21 @@ class Checkpoints:
         raise InputError(
             f"No checkpoint in {self.directory} is whole ({found}): start the run again in another --workdir."
         )
+
+    def _set_aside(self, iterations):
+        """Renames checkpoints, in the first process alone, so that the run may save others in their place."""
+        if not iterations:
+            return
+        if jax.process_index() == 0:
+            for iteration in iterations:
+                aside = self.directory / f"damaged-{iteration}"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self.directory / str(iteration)).rename(aside)
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices("checkpoints set aside")
+        self._manager.reload()
 
     def _fill(self, iteration, like):
         return self._restored(iteration, state=ocp.args.StandardRestore(like)).state

@@ -204,6 +204,7 @@ def _short(values):
 
 def _memories(wanted, place, passed, stop):
     experts = {"number": wanted.experts, "epochs": wanted.expert_epochs}
+    experts |= {} if wanted.devices is None else {"devices": wanted.devices}
     return StepMemories(place, wanted.ipc, wanted.methods, passed, wanted.source, experts, train, stop)
 
 

@@ -104,6 +104,9 @@ def evaluate(argv: list[str]) -> None:
         command = shlex.join(["python", "-m", "experiments.evaluate", *argv])
         for entry in entries:
             held.enter_context(lock.held(entry.store.path.parent, f".{entry.store.path.name}"))
+            entry.store.content = scores.opened(
+                entry.store.path, entry.store.content["settings"]
+            ).content  # as it is now
         for entry in entries:
             rows = finish(entry.store, [{**row, "command": command} for row in tests.rows(entry)])
             show.console.print(show.rivals_table(entry.name, rows))

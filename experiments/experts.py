@@ -98,10 +98,10 @@ def train(argv: list[str]) -> None:
         at_once = wanted.at_once or noted.get("training", {}).get("at_once") or sharding.device_count()
         school = _school(wanted, settings, data, at_once)
         about = {"made_on": made_on(settings, data), "training": _training(wanted, at_once)}
-        if noted:
-            _check_alike(place, noted, about)
+        _check_alike(place, noted, about)
         schooling.check_room(school, place)
         with lock.held(place):
+            _check_alike(place, noted := _noted(place), about)  # again, as another command may have made some meanwhile
             stop.advice = "The experts are kept as far as they are: give the same command again."
             schooling.train(school, place, about, noted.get("number", 0), stop)
     show.say(f"{wanted.number} experts are in {place}")
@@ -152,7 +152,7 @@ def _noted(place):
 
 def _check_alike(place, noted, about):
     """Refuses to go on among experts that were made otherwise."""
-    for group in ("made_on", "training"):
+    for group in ("made_on", "training") if noted else ():
         for name, value in about[group].items():
             found = noted.get(group, {}).get(name)
             if found != value:

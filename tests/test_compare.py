@@ -194,11 +194,11 @@ def test_a_method_s_own_training_on_condensed_images_is_left_alone(filled):
 @pytest.mark.parametrize(
     ("passed", "message"),
     [
-        ("--trajectory fresh", "--trajectory is the comparison's own to set"),
-        ("--inner-epochs 3", "--inner-epochs is the comparison's own to set"),
-        ("--warm-up-epochs=3", "--warm-up-epochs is the comparison's own to set"),
+        ("--trajectory fresh", "--trajectory is the command's own to set"),
+        ("--inner-epochs 3", "--inner-epochs is the command's own to set"),
+        ("--warm-up-epochs=3", "--warm-up-epochs is the command's own to set"),
         ("--matches 1", "--matches 1 trains no network"),
-        ("--eval-epochs 3", "--eval-epochs is the comparison's own to set"),
+        ("--eval-epochs 3", "--eval-epochs is the command's own to set"),
     ],
 )
 def test_what_would_make_the_cells_unequal_is_refused(passed, message, filled):
@@ -261,7 +261,7 @@ def test_a_comparison_that_was_begun_with_other_evaluations_on_the_way_goes_on(t
 
 
 BAD = {
-    "not the runs' to say": ("-- --seed 3", "--seed is the comparison's own to set"),
+    "not the runs' to say": ("-- --seed 3", "--seed is the command's own to set"),
     "processes": ("-- --coordinator auto", "a comparison is made by one"),
     "flag of the runs": ("--methods dc -- --iteratoins 3", "There is no flag --iteratoins"),
     "method": ("--methods herdng", "There is no method 'herdng': choose among dc, dsa"),

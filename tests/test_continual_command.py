@@ -243,8 +243,8 @@ BAD = {
     "twice": (["--methods", "dm,dm"], "--methods names one twice: give each once."),
     "steps of a sequence": (["--sequence", "digits,mnist", "--steps", "2"], "--steps changes nothing with --sequence"),
     "one set": (["--sequence", "digits"], "--sequence digits is one data set: give two or more, or --data."),
-    "flag of the command": (["--", "--only-classes", "1"], "--only-classes is the comparison's own to set"),
-    "flag of students": (["--", "--eval-epochs", "1"], "--eval-epochs is the comparison's own to set"),
+    "flag of the command": (["--", "--only-classes", "1"], "--only-classes is the command's own to set"),
+    "flag of students": (["--", "--eval-epochs", "1"], "--eval-epochs is the command's own to set"),
     "flag of none": (["--methods", "random", "--", "--iterations", "3"], "--iterations belongs to --method"),
 }
 

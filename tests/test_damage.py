@@ -168,6 +168,7 @@ def test_a_run_goes_on_from_what_is_whole(file, damage, told, run, whole_run, mo
     code, out, error = resumed(capsys, run)
     assert code == 0, error
     assert told in out
+    assert (run / "checkpoints" / "damaged-6").exists() == ("checkpoint of iteration 6 is damaged" in out)
     np.testing.assert_array_equal(images(run), images(whole_run))
     assert accuracy(run) == accuracy(whole_run)
     assert "NaN" not in (run / "result.json").read_text()

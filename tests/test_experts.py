@@ -213,8 +213,8 @@ def test_a_run_resumes_bit_for_bit_and_decodes(method):
 
 REFUSED = {
     "none": (
-        ["--experts", "nowhere", "--image-size", "9"],
-        "make them by `python -m experiments.experts --dataset digits --workdir nowhere -- --image-size 9 --network mlp`",
+        ["--experts", "no where", "--image-size", "9"],
+        "make them by `python -m experiments.experts --dataset digits --workdir 'no where' -- --image-size 9 --network mlp`",
     ),
     "another network": (["--network", "convnet"], "(--network was mlp, is convnet; "),
     "another preprocessing": (["--zca"], "--zca was False, is True"),

@@ -32,3 +32,16 @@ def test_accuracies_stand_beside_random_s_band_from_mean_to_deviation(drawn):
 def test_without_random_there_is_no_band(drawn):
     figures.curves(None, [{"iteration": 1, "loss": 1.0}], 1, {})
     assert not drawn[1].patches
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "names"),
+    [(("",), ["1 per class"]), (("dc: ", "dm: "), ["dc, 1 per class", "dm, 1 per class"])],
+)
+def test_every_method_has_a_line_of_its_own_where_a_setting_is_varied(prefixes, names, drawn):
+    labels = [(f"unroll steps {n}", [str(n)]) for n in (5, 15)]
+    rows = [
+        {"method": prefix + label, "ipc": 1, "mean": 50.0, "std": 1.0} for prefix in prefixes for label, _ in labels
+    ]
+    figures.varied(None, ["unroll_steps"], labels, rows)
+    assert [text.get_text() for text in drawn[0].get_legend().get_texts()] == names

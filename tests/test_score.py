@@ -7,7 +7,7 @@ import pytest
 
 import dcjax as dc
 from experiments.pipeline.job import prepare
-from experiments.pipeline.score import _depends_on, due
+from experiments.pipeline.score import _depends_on, _set_depends_on, due
 from experiments.pipeline.scores import resumed
 from experiments.settings import saved
 from experiments.settings.parse import parse
@@ -23,7 +23,7 @@ from experiments.settings.parse import parse
         ("--minutes 3", {}),
         ("--eval-at 0", {}),
         ("--eval-at 7 70 --num-students 5", {7: 5, 70: 5}),
-        ("--iterations 3 --eval-at 2 --minutes 1", {2: 20}),
+        ("--eval-at 2 --minutes 1", {2: 20}),
     ],
 )
 def test_what_is_due(words, expected):
@@ -41,7 +41,7 @@ def test_no_evaluation_is_another_time_than_some():
 def test_accuracies_of_other_images_are_not_gone_on_with(parameterization, seen):
     """Those that a version noted whose students saw what a bounded formation compares, for instance."""
     words = f"--method dm --parameterization {parameterization} --ipc 2 --network mlp --image-space pixel".split()
-    noted = _depends_on(prepare(parse(words), dc.data.load("digits")))
+    noted = _set_depends_on(prepare(parse(words), dc.data.load("digits")))
     assert noted.get("decoder", {}).get("name") == seen
 
 

@@ -68,6 +68,23 @@ def test_a_file_of_an_earlier_version_that_noted_more_settings_is_gone_on_with(t
     assert not trained
 
 
+@pytest.mark.parametrize("noted_by", ["this version", "an earlier one, which noted all settings in one"])
+def test_a_case_that_depends_on_more_is_measured_anew_alone(noted_by, tmp_path):
+    path, trained = tmp_path / "scores.json", []
+    if noted_by == "this version":
+        store = scores.resumed(path, SETTINGS)
+        store.measure("condensed", evaluation(2, []), {"iterations": 5})
+        store.measure("random", evaluation(2, []))
+    else:
+        content = {"settings": {**SETTINGS, "iterations": 5}, "scores": {"condensed": [0, 0.1], "random": [0, 0.1]}}
+        path.write_text(json.dumps(content))
+    for iterations, expected in ((5, []), (6, [0, 1]), (6, [0, 1])):
+        store = scores.resumed(path, SETTINGS)
+        store.measure("random", evaluation(2, trained))
+        store.measure("condensed", evaluation(2, trained), {"iterations": iterations})
+        assert trained == expected
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -30,6 +30,8 @@ def test_minutes_on_the_way_are_those_of_a_run_by_minutes():
         parse(["--eval-minutes", "2"])
     with pytest.raises(dc.InputError, match="--eval-minutes must be a positive number"):
         parse(["--minutes", "2", "--eval-minutes", "0"])
+    with pytest.raises(dc.InputError, match="--iterations changes nothing beside --minutes"):
+        parse(["--minutes", "2", "--iterations", "9"])
     with pytest.raises(dc.InputError, match="--eval-minutes names 2, but the run ends after --minutes 2"):
         parse(["--minutes", "2", "--eval-minutes", "1", "2"])
 

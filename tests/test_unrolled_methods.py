@@ -215,7 +215,7 @@ def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys, monke
 
 @pytest.mark.slow
 def test_a_memory_of_a_subset_alone_is_a_run_as_long_as_the_memory_s_and_goes_on(monkeypatch):
-    assert main(["--method", "rtp", *QUICK, *SHORT, "--minutes", "0.0001", "--workdir", "run"]) == 0
+    assert main(["--method", "rtp", *QUICK[:2], *QUICK[4:], *SHORT, "--minutes", "0.0001", "--workdir", "run"]) == 0
     made = read("run/result.json")["config"]["iterations"]
     words = ["run", "--subsets", "7+9", "--random-subsets", "0", "--mixtures", "None", "--num-students", "1"]
     words += ["--whole-epochs", "1", "--recondense"]

@@ -1,6 +1,7 @@
 """Holds the settings of MTT's trajectory: segments of the training of experts, which `python -m experiments.experts` makes."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Expert(TrajectoryPart):
         return Path(self.experts or default_place(dataset)).expanduser()
 
     def source(self, context: Context, pretrain: Pretrain) -> Supply:
-        experts = opened(self._place(context.made_on["dataset"]), context.made_on, context.passed)
+        experts = opened(self._place(context.made_on["dataset"]), context)
         experts.check(self.max_start, self.span)
         number = _number(context.taken.get(_NOTED, _noted(experts)), experts)
         read = ahead(lambda t: experts.segments(context.seed, t, context.matches, self.max_start, self.span, number))
@@ -73,12 +74,12 @@ def default_place(dataset: str) -> str:
     return f"runs/experts-{dataset.replace('/', '-').replace(':', '-')}"
 
 
-def opened(directory: Path, made_on: dict[str, Any], passed: str) -> Experts:
+def opened(directory: Path, context: Context) -> Experts:
     """Opens a directory of experts, which must have been made on the data and the network of a run."""
     if not (directory / NOTE).is_file():
-        raise InputError(f"There are no experts in {directory}: make them by {made_by(directory, made_on, passed)}.")
+        raise InputError(f"There are no experts in {directory}: make them by {made_by(directory, context)}.")
     experts = Experts(directory)
-    theirs = experts.about.get("made_on", {})
+    made_on, theirs = context.made_on, experts.about.get("made_on", {})
     different = [
         f"{flag(name)} was {theirs.get(name)}, is {made_on.get(name)}"
         for name in {**theirs, **made_on}
@@ -87,12 +88,15 @@ def opened(directory: Path, made_on: dict[str, Any], passed: str) -> Experts:
     if different:
         raise InputError(
             f"The experts in {directory} are not of this network and data ({'; '.join(different)}): give other --experts, or make some by "
-            f"{made_by(directory, made_on, passed)} in another directory."
+            f"{made_by(directory, context)} in another directory."
         )
     return experts
 
 
-def made_by(directory: Path, made_on: dict[str, Any], passed: str) -> str:
-    """Gives the command that makes experts; `passed` are the flags by which data and network differ from the usual ones."""
-    place = "" if str(directory) == default_place(made_on["dataset"]) else f" --workdir {directory}"
-    return f"`python -m experiments.experts --dataset {made_on['dataset']}{place}{passed and ' -- ' + passed}`"
+def made_by(directory: Path, context: Context) -> str:
+    """Gives the command that makes experts for a run."""
+    dataset = context.made_on["dataset"]
+    words = ["python", "-m", "experiments.experts", "--dataset", dataset]
+    words += [] if str(directory) == default_place(dataset) else ["--workdir", str(directory)]
+    words += [] if context.data_dir is None else ["--data-dir", context.data_dir]
+    return f"`{shlex.join(words)}{context.passed and ' -- ' + context.passed}`"

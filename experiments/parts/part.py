@@ -28,6 +28,7 @@ class Context(NamedTuple):
     views: int  # images that are decoded of every source by as many networks
     made_on: dict[str, Any]  # the data and the network, by the names of their settings; experts are of the same
     passed: str  # the flags by which these differ from those of a command that names the data set alone
+    data_dir: str | None  # of prepared data sets
     taken: dict[str, Any]  # what the run noted when it began; see `TrajectoryPart.taken`
 
 

@@ -66,6 +66,7 @@ def context_of(settings: Settings, data: dc.data.Dataset, net: dc.Network) -> Co
         views=settings.parts["parameterization"].views,
         made_on=made_on(settings, data),
         passed=shlex.join(words_of(unusual(settings))),
+        data_dir=settings.data_dir,
         taken={},
     )
 

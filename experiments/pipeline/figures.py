@@ -44,7 +44,7 @@ def curves(path: Path, history: list[dict], iterations: int, accuracy: dict[str,
 
 
 def varied(path: Path, names: list[str], labels: list[tuple[str, list[str]]], rows: list[dict]) -> None:
-    """Draws accuracies over the first of some settings, a line for each combination of the others and of the images per class.
+    """Draws accuracies over the first of some settings, a line for each method, combination of the others and images per class.
 
     Args:
         path: file of the PNG.
@@ -54,8 +54,9 @@ def varied(path: Path, names: list[str], labels: list[tuple[str, list[str]]], ro
     """
     lines: dict[str, list[tuple]] = {}
     for row in rows:
-        (first, *others) = next(values for label, values in labels if row["method"].endswith(label))
-        beside = [f"{name.replace('_', ' ')} {value}" for name, value in zip(names[1:], others)]
+        label, (first, *others) = next(each for each in labels if row["method"].endswith(each[0]))
+        beside = [*filter(None, [row["method"].removesuffix(label).removesuffix(": ")])]
+        beside += [f"{name.replace('_', ' ')} {value}" for name, value in zip(names[1:], others)]
         lines.setdefault(", ".join([*beside, f"{row['ipc']} per class"]), []).append((first, row["mean"], row["std"]))
     figure, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
     for name, points in lines.items():

@@ -75,7 +75,8 @@ def evaluate_all(
     accuracy, stages = {}, _stages(job, learned)
     for stage in stages:
         evaluation = functools.partial(_evaluation, job, learned, stage, stop)
-        accuracy = {**accuracy, stage.name: store.measure(stage.name, evaluation) | stage.facts}
+        depends = _set_depends_on(job) if stage.name == "condensed" else {}
+        accuracy = {**accuracy, stage.name: store.measure(stage.name, evaluation, depends) | stage.facts}
         yield accuracy, len(accuracy) == len(stages)
 
 
@@ -107,12 +108,17 @@ def _evaluation(job, learned, stage, stop, finished, note):
 
 def _depends_on(job):
     """Gives the settings that change accuracies and that a resumed run may change. The number of students is none: some may be added."""
+    return {"eval_recipe": job.settings.eval_recipe, **dataclasses.asdict(job.settings.parts["eval_recipe"])}
+
+
+def _set_depends_on(job):
+    """Gives the settings that change the set itself, and so its own accuracy alone."""
     settings = job.settings
-    recipe = dataclasses.asdict(settings.parts["eval_recipe"])
-    length = {"iterations": settings.iterations} if settings.about.condenses else {}
-    is_other = settings.about.condenses and job.method.decoder["name"] != settings.parameterization
+    if not settings.about.condenses:
+        return {}
+    is_other = job.method.decoder["name"] != settings.parameterization
     seen = {"decoder": job.method.decoder} if is_other else {}  # students do not see what was compared
-    return {**length, **seen, "eval_recipe": settings.eval_recipe, **recipe}
+    return {"iterations": settings.iterations, **seen}
 
 
 def _stages(job, learned):

@@ -18,11 +18,11 @@ Evaluation = Callable[[Sequence[float], Callable[[np.ndarray], None]], np.ndarra
 
 
 class ScoreStore:
-    """A store of accuracies measured under some settings: `settings`, `scores` (every student's, by case), and what else is added.
+    """A store of accuracies: `settings` that all depend on, `scores` (every student's, by case), and what else is added.
 
     Args:
         path: file of the store.
-        settings: settings that the accuracies depend on.
+        settings: settings that the accuracies depend on; see also `measure`.
         content: content of the file, if it is there already.
     """
 
@@ -30,8 +30,22 @@ class ScoreStore:
         self.path = path
         self.content: dict[str, Any] = content or {"settings": settings, "scores": {}}
 
-    def measure(self, case: str, evaluation: Evaluation) -> dict:
-        """Evaluates a case, without training finished students again, and gives its summary. Students that are not asked for stay."""
+    def measure(self, case: str, evaluation: Evaluation, depends: dict[str, Any] | None = None) -> dict:
+        """Evaluates a case, without training finished students again, and gives its summary. Students that are not asked for stay.
+
+        Args:
+            case: name of the accuracy.
+            evaluation: trains and tests.
+            depends: settings that this case depends on beside those of the store; measured under others, it is measured anew.
+        """
+        depends = _as_in_a_file(depends or {})
+        noted = self.content["settings"] | self.content.get("depends", {}).get(
+            case, {}
+        )  # earlier versions noted all in one
+        if not depends.items() <= noted.items():
+            self.content["scores"].pop(case, None)
+        if depends:
+            self.content.setdefault("depends", {})[case] = depends
 
         def note(scores):
             self.content["scores"][case] = [float(score) for score in scores]

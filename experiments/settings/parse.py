@@ -20,7 +20,7 @@ from experiments.methods import METHODS
 from experiments.parts import AXES
 from experiments.parts.values import SHORT, Mark, flag
 from experiments.settings import ownership
-from experiments.settings.flags import check_known, invoked, read, words_of
+from experiments.settings.flags import check_known, flags_in, invoked, read, words_of
 from experiments.settings.saved import check_method, check_resumable, load
 from experiments.settings.settings import Settings, marked, paper_settings, resolve, unchecked
 from experiments.settings.words import check_words, nearest
@@ -159,4 +159,9 @@ def _read(argv: list[str], start: Settings) -> dict[str, Any]:
         print("methods:", *(f"{method.name}: {method.about}" for method in METHODS.values()), sep="\n  ")
         print("flags of parts that are not chosen:", *ownership.not_chosen(start), sep="\n  ")
         raise
-    return {name: value for part in vars(found).values() for name, value in vars(part).items()}
+    values = {name: value for part in vars(found).values() for name, value in vars(part).items()}
+    if values.get("minutes") and flag("iterations") in flags_in(argv):
+        raise InputError(
+            "--iterations changes nothing beside --minutes, which ends a run when its time is up: leave one of them out."
+        )
+    return values

@@ -24,7 +24,7 @@ def check_passed(words: list[str], own: Iterable[str]) -> None:
     own = {flag(prefix + name) for name in own for prefix in ("", "no_")}
     for name in flags_in(words):
         if name in own:
-            raise InputError(f"{name} is the comparison's own to set: give it before --, or leave it out.")
+            raise InputError(f"{name} is the command's own to set: leave it out, and choose by the flags before --.")
         if name in map(flag, _ALONE):
             raise InputError(
                 f"{name} is for a run by several processes, but a comparison is made by one: leave it out."
