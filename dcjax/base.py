@@ -62,8 +62,8 @@ def _no_classify(params, features):
     )
 
 
-def _nothing_to_settle(params, image, momentum=1.0):
-    del image, momentum
+def _nothing_to_settle(params, image, momentum=1.0, present=None):
+    del image, momentum, present
     return params
 
 
@@ -79,8 +79,8 @@ class Network(NamedTuple):
     features: Callable[[Params, Array], Array]  # [B, H, W, C] -> [B, D], what the classifier sees
     classify: Callable[[Params, Array], Array] = _no_classify  # [B, D] -> logits [B, K]; an adversary alone needs it
     per_image: bool = True  # a batch may be split and padded
-    # (weights, images [B, H, W, C], momentum) -> weights with frozen statistics: of these images all the way from those of a network that
-    # has seen nothing, or only as far as the momentum says
+    # (weights, images [B, H, W, C], momentum, which rows are not padding) -> weights with frozen statistics: of these images all the way
+    # from those of a network that has seen nothing, or only as far as the momentum says
     settle: Callable[..., Params] = _nothing_to_settle
 
     @property

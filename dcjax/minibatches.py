@@ -97,6 +97,10 @@ def one_view_each(views: int, num_classes: int) -> Callable[[Key, int, int], Arr
     """
 
     def epoch(key, size, batch_size):
+        if size % num_classes:
+            raise InputError(
+                f"{size} images are not as many of each of {num_classes} classes, which views are told apart by."
+            )
         _check_views(views, size // num_classes)
         order_key, view_key = jax.random.split(key)
         sources = size // num_classes // views

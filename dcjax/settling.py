@@ -54,7 +54,7 @@ def on_training_set(
         key: shuffles and augments; consumed.
         net: the network.
         params: its weights.
-        batch: the training set, flat [B, ...].
+        batch: the training set, flat [B, ...]; padding among it counts nothing.
         batch_size: images in each mini-batch; what is left of a pass is left out.
         augment: the augmentation, drawn anew for every image.
         mix: the mixing, drawn anew for every mini-batch, after augmentation.
@@ -68,13 +68,16 @@ def on_training_set(
     order = jax.random.permutation(order_key, size)[: size // taken * taken].reshape(-1, taken)
 
     def of_minibatch(key, indices):
-        return net.settle(params, minibatch(key, indices).image).statistics
+        drawn = minibatch(key, indices)
+        present = drawn.label.any(-1)
+        return net.settle(params, drawn.image, 1.0, present).statistics, present.mean()
 
     def add(total, row):
-        return jax.tree.map(jnp.add, total, of_minibatch(*row)), None
+        found, share = of_minibatch(*row)
+        return jax.tree.map(lambda x, y: x + share * y, total, (found, 1.0)), None
 
     keys = jax.random.split(draw_key, len(order))
     found = jax.eval_shape(net.settle, params, batch.image[:taken]).statistics
-    start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
-    total, _ = lax.scan(add, start, (keys, order))
-    return Settled(weights(params), jax.tree.map(lambda x: x / len(order), total))
+    start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found), 0.0
+    (total, shares), _ = lax.scan(add, start, (keys, order))
+    return Settled(weights(params), jax.tree.map(lambda x: x / shares, total))

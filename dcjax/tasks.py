@@ -9,8 +9,9 @@ from dcjax.chunks import map_in_chunks
 def with_tasks(objective: Objective, trajectory: Trajectory, count: int) -> tuple[Objective, Trajectory]:
     """Compares on `count` networks in every step and takes the mean: each network is a task of its own, divided among the devices.
 
-    The networks begin and train apart; all see the same condensed set and the same real images. Every leaf of the new trajectory's
-    point has a leading axis [count].
+    The networks begin and train apart; all see the same condensed set and the same real images. One that begins at what a draw holds, as
+    `expert` does at a segment, begins as all others do: take one comparison after another there instead (`iteration(steps=...)`). Every
+    leaf of the new trajectory's point has a leading axis [count].
 
     Args:
         objective: what is compared on each network.

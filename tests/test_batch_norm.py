@@ -166,6 +166,25 @@ def test_a_training_set_settles_by_the_means_over_its_minibatches(started):
     chex.assert_trees_all_close(found.statistics, mean, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("batch_size", [50, 5])
+def test_padding_of_a_training_set_counts_nothing(batch_size, started):
+    """Classes of unequal size are padded, by images of zeros without a label; whatever stands there changes no statistic."""
+    data, net, params = started
+    whole = flatten(data.sample(jax.random.key(1), 4))
+    present = jnp.arange(12) % 4 < 2
+    filled = [
+        dc.Batch(jnp.where(jnp.expand_dims(present, (1, 2, 3)), whole.image, value), whole.label * present[:, None])
+        for value in (0.0, 1e3)
+    ]
+    zeros, loud = (
+        settling.on_training_set(jax.random.key(2), net, params, batch, batch_size=batch_size) for batch in filled
+    )
+    chex.assert_trees_all_close(zeros.statistics, loud.statistics, rtol=1e-4)
+    if batch_size == 50:
+        alone = jax.jit(net.settle)(params, whole.image[np.flatnonzero(present)]).statistics
+        chex.assert_trees_all_close(loud.statistics, alone, rtol=1e-4, atol=1e-6)
+
+
 def test_networks_without_batch_norm_have_nothing_to_settle(started):
     data, _, _ = started
     net = dc.network(dc.networks.ConvNet(3, 8), data.image_shape)

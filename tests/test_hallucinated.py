@@ -112,6 +112,11 @@ def test_an_epoch_of_a_student_sees_every_source_once_each_in_a_view_of_its_own(
     assert mixed > 25
 
 
+def test_views_are_not_told_apart_among_classes_of_unequal_size():
+    with pytest.raises(dc.InputError, match="31 images are not as many of each of 3 classes"):
+        minibatches.one_view_each(5, 3)(jax.random.key(0), 31, 4)
+
+
 def test_a_student_of_alike_views_is_one_of_the_sources():
     """With a mini-batch of all sources, a view that is like any other leaves nothing to chance but their order."""
     net = dense_net(DATA)

@@ -643,6 +643,8 @@ def test_a_copy_of_a_run_counts_once_and_another_normalisation_is_another_settin
         "students": 4,
         "values": [0.0, 2.0, 4.0, 6.0],
     }
+    elsewhere = one._replace(score={**score, "students": 3, "values": [1.0, 2.0, 3.0]}, beside=("5",))
+    assert pooled([one, elsewhere]).score["students"] == 3, "images chosen by other networks are not pooled"
     config = {"network": "convnet", "width": 8}
     assert _network({**config, "zca": True}) == _network({**config, "zca": ""}) == "ConvNet-8, whitened"
     assert _network({**config, "zca": False, "only_classes": [0, 1]}) == _network({**config, "only_classes": "0,1"})

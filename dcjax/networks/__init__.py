@@ -92,9 +92,10 @@ class _Features:
 class _Settle:
     module: nn.Module
 
-    def __call__(self, params: Params, image: Array, momentum: float = 1.0) -> Settled:
+    def __call__(self, params: Params, image: Array, momentum: float = 1.0, present: Array | None = None) -> Settled:
         params = weights(params)
-        found = self.module.apply({"params": params}, image, mutable=[STATISTICS])[1][STATISTICS]
+        with among(present):
+            found = self.module.apply({"params": params}, image, mutable=[STATISTICS])[1][STATISTICS]
         start = {"mean": 0.0, "var": 1.0}  # of a network that has seen nothing
         moved = jax.tree_util.tree_map_with_path(
             lambda path, x: momentum * x + (1 - momentum) * start[path[-1].key], found

@@ -33,7 +33,7 @@ class Images(Part):
     clip: MaybeRate = None
     """Largest norm of the gradient of all that is learned, to which it is scaled down; any when not given."""
     labels: Literal["hard", "soft"] = "hard"
-    """Labels: one class each, or learned beside the images."""
+    """Labels: one class each, or learned beside the images, on top of the bytes of --ipc."""
     label_rate: Rate = 0.1
     """Learning rate of learned labels' logits, by the optimizer of the images (by sgd where those are fixed)."""
     label_certainty: Annotated[float, Range("between 0 and 1", lambda value: 0 < value < 1)] = 0.9

@@ -35,6 +35,7 @@ _ASIDE = {  # settings that say nothing of what was measured, or that stand else
     ),
     *("baseline", "no_baseline", "whole", "no_whole", "resume", "devices", "no_zca", "zca_epsilon"),
 }
+_BESIDE = ("coreset_epochs", "zca_epsilon")  # those of `_ASIDE` that change a set
 _RECIPES = {"idc": "IDC's recipe", "constant": "constant rate", "learned": "learned rate", "replay": "DD's own steps"}
 
 
@@ -62,6 +63,7 @@ class Figure(NamedTuple):
     shortened: tuple[int, int] | None = (
         None  # iterations that were made and the paper's, of a run that is the paper's but for these
     )
+    beside: tuple[str, ...] = ()  # values of `_BESIDE`, which no label shows
 
 
 def of_run(run: Run) -> Figure:
@@ -87,6 +89,7 @@ def of_run(run: Run) -> Figure:
         run.result.get("complete", True),
         not others,
         shortened,
+        _beside(config),
     )
 
 
@@ -128,6 +131,7 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
             paper,
             None,
             is_own=not others and evaluation.get("eval_augment") not in BATCHWISE,
+            beside=_beside(known),
         )
 
 
@@ -156,11 +160,15 @@ def judged(evaluation: dict) -> str:
 def pooled(figures: Iterable[Figure]) -> Figure:
     """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
 
-    Runs that ended earlier than others are left out.
+    Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more.
     """
     distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
     longest = max(map(_made, distinct.values()))
-    figures = [each for each in distinct.values() if _made(each) == longest]
+    alike: dict[tuple, list[Figure]] = {}
+    for each in distinct.values():
+        if _made(each) == longest:
+            alike.setdefault(each.beside, []).append(each)
+    figures = max(alike.values(), key=lambda group: sum(each.score.get("students", 0) for each in group))
     values = [value for each in figures for value in each.score.get("values", [])]
     if len(figures) > 1 and all(each.score.get("values") for each in figures):
         score = {
@@ -173,6 +181,10 @@ def pooled(figures: Iterable[Figure]) -> Figure:
         return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
     best = max(figures, key=lambda each: each.score.get("students", 0))
     return best._replace(paper=next((each.paper for each in figures if each.paper), None))
+
+
+def _beside(values):
+    return tuple(str(values.get(name)) for name in _BESIDE)
 
 
 def _made(figure):
