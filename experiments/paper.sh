@@ -15,8 +15,10 @@ for cell in "$@"; do
     [ "$left" -lt 30 ] && { echo "out of time before $cell"; exit 0; }
     resume=()
     [ -f "$run/config.json" ] && resume=(--resume)
-    timeout --signal=TERM --kill-after=20 "$left" python -m experiments.run \
-      --method "$method" --dataset "$dataset" --ipc "$ipc" --data-dir "$data" --workdir "$run" "${resume[@]}"
+    flags=(--method "$method" --dataset "$dataset" --workdir "$run")
+    [ "$method" = whole ] || flags+=(--ipc "$ipc")
+    [ "$dataset" = digits ] || flags+=(--data-dir "$data")
+    timeout --signal=TERM --kill-after=20 "$left" python -m experiments.run "${flags[@]}" "${resume[@]}"
     code=$?
     case $code in
       0) ;;
