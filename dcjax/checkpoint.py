@@ -35,7 +35,7 @@ class Restored(NamedTuple):
     iteration: int
     state: CondenserState
     config: dict[str, Any]  # as given to `save`
-    damaged: dict[int, str]  # iteration -> what is wrong with its checkpoint, which is removed
+    damaged: dict[int, str]  # iteration -> what is wrong with its checkpoint, which is kept as `damaged-ITERATION`
 
 
 class Checkpoints:
@@ -125,15 +125,20 @@ class Checkpoints:
         """Renames checkpoints, in the first process alone, so that the run may save others in their place."""
         if not iterations:
             return
-        if jax.process_index() == 0:
-            for iteration in iterations:
+        try:
+            for iteration in iterations if jax.process_index() == 0 else ():
                 aside = self.directory / f"damaged-{iteration}"
                 shutil.rmtree(aside, ignore_errors=True)
                 (self.directory / str(iteration)).rename(aside)
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
+        except OSError as error:
+            raise WriteError(
+                f"No checkpoint can be renamed in {self.directory} ({_cause(error)}): give rights there."
+            ) from None
+        finally:
+            if jax.process_count() > 1:
+                from jax.experimental import multihost_utils
 
-            multihost_utils.sync_global_devices("checkpoints set aside")
+                multihost_utils.sync_global_devices("checkpoints set aside")
         self._manager.reload()
 
     def _fill(self, iteration, like):

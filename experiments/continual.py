@@ -47,7 +47,8 @@ from experiments.pipeline.endings import exit_code
 from experiments.pipeline.lessons import TRAININGS, Course, Lessons
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.recipes import PAPERS, recipe
-from experiments.pipeline.step_memories import MEMORIES, OWN, StepMemories, source_of
+from experiments.pipeline.step import MEMORIES, source_of
+from experiments.pipeline.step_memories import OWN, StepMemories
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Sets
 from experiments.settings import passed_on
@@ -230,10 +231,19 @@ def _lessons(wanted, place, passed, stream, stop):
     )  # a lesson tells memories apart by what they hold
     depends = {name: about[name] for name in same} | {"steps": stream.steps, "network": network, "data": seen}
     store = scores.resumed(place / "scores.json", depends)
+    _forget(store)
     weights = place / "weights" / digest({}, depends)[:12]
     lessons = Lessons(net, trained._replace(**augment), wanted.temperature, wanted.networks, weights, store, stop)
     show.say("  ".join(f"{name}={value}" for name, value in network.items()) + f"; {trained.description}", style="dim")
     return lessons, {"data": [*wanted.names], "steps": stream.steps, **about, "network": network}
+
+
+def _forget(store):
+    """Leaves out accuracies of an earlier version, which do not say what memories they are of."""
+    told = {case: values for case, values in store.content["scores"].items() if "/memories " in case}
+    if len(told) < len(store.content["scores"]):
+        show.say("An earlier version did not note the memories of its accuracies: networks are trained again.")
+    store.content["scores"] = told
 
 
 def _matches_experts(wanted):

@@ -53,7 +53,7 @@ class Recalled:
     whole_epochs: Count = 20
     """Epochs that a student is trained for on all real images of a subset."""
     seed: Seed = 0
-    """Seed of all random numbers."""
+    """Seed of all random numbers; a memory that --recondense makes has the run's own."""
     devices: MaybeCount = None
     """Number of devices that students are divided among; all when not given."""
 

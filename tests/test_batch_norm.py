@@ -166,8 +166,9 @@ def test_a_training_set_settles_by_the_means_over_its_minibatches(started):
     chex.assert_trees_all_close(found.statistics, mean, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("mix", [dc.augment.no_mixing, dc.augment.cutmix(1, 1)])
 @pytest.mark.parametrize("batch_size", [50, 5])
-def test_padding_of_a_training_set_counts_nothing(batch_size, started):
+def test_padding_of_a_training_set_counts_nothing(batch_size, mix, started):
     """Classes of unequal size are padded, by images of zeros without a label; whatever stands there changes no statistic."""
     data, net, params = started
     whole = flatten(data.sample(jax.random.key(1), 4))
@@ -177,10 +178,11 @@ def test_padding_of_a_training_set_counts_nothing(batch_size, started):
         for value in (0.0, 1e3)
     ]
     zeros, loud = (
-        settling.on_training_set(jax.random.key(2), net, params, batch, batch_size=batch_size) for batch in filled
+        settling.on_training_set(jax.random.key(2), net, params, batch, batch_size=batch_size, mix=mix)
+        for batch in filled
     )
     chex.assert_trees_all_close(zeros.statistics, loud.statistics, rtol=1e-4)
-    if batch_size == 50:
+    if batch_size == 50 and mix is dc.augment.no_mixing:
         alone = jax.jit(net.settle)(params, whole.image[np.flatnonzero(present)]).statistics
         chex.assert_trees_all_close(loud.statistics, alone, rtol=1e-4, atol=1e-6)
 

@@ -1,5 +1,6 @@
 """`python -m experiments.continual`: what comes in steps, what it is remembered by, and what is written down."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -16,9 +17,9 @@ from helpers import small_data
 import dcjax as dc
 from dcjax.experts import note
 from experiments import continual, evaluate
-from experiments.pipeline import execute, lessons, outcomes
+from experiments.pipeline import execute, lessons, outcomes, scores
 from experiments.pipeline.endings import Diverged, Stopped
-from experiments.pipeline.step_memories import Step
+from experiments.pipeline.step import Step
 from experiments.pipeline.streams import Classes, Sets
 from experiments.run import main as run
 from experiments.settings.flags import read
@@ -132,11 +133,11 @@ def test_memories_go_on_for_more_minutes_and_networks_are_trained_on_them_again(
     words = ["--steps", "2", "--methods", "dm", *QUICK]
     flags = [*NETWORK, "--real-batch", "4", "--minutes"]
     assert continual.main([*words, *flags, "0.0001"]) == 0
-    short, scores = memory_lengths("dm"), stored_scores()
+    short, first = memory_lengths("dm"), stored_scores()
     assert continual.main([*words, *flags, "0.01"]) == 0
     long = memory_lengths("dm")
     assert all(after > before for before, after in zip(short, long))
-    assert len(stored_scores()) == 2 * len(scores)
+    assert len(stored_scores()) == 2 * len(first)
     capsys.readouterr()
     assert continual.main([*words, *flags, "0.01"]) == 0
     assert "condensing" not in capsys.readouterr().out
@@ -167,6 +168,17 @@ def test_what_does_not_concern_a_network_leaves_its_accuracy():
     assert len(changed) == 3 + 2  # those after the second step are others now
 
 
+def test_accuracies_of_an_earlier_version_are_not_gone_on_with(tmp_path, capsys):
+    content = {
+        "random/scratch/order 0/step 1/task 1": [0.5],
+        "random/scratch/order 0/step 1/task 1/memories abc": [0.6],
+    }
+    store = scores.ScoreStore(tmp_path / "scores.json", {}, {"settings": {}, "scores": content})
+    continual._forget(store)
+    assert [*store.content["scores"].values()] == [[0.6]]
+    assert "networks are trained again" in capsys.readouterr().out
+
+
 def test_memories_from_which_others_have_grown_are_not_made_for_longer(capsys):
     words = ["--steps", "2", "--methods", "rtp_shared", *QUICK[:-1], "4"]
     wanted = read(continual.Continual, words).resolved()
@@ -178,8 +190,14 @@ def test_memories_from_which_others_have_grown_are_not_made_for_longer(capsys):
             Path(each.workdir).mkdir(parents=True)
             Path(each.workdir, "config.json").write_text(json.dumps(dump(each)))
         if refused:
-            with pytest.raises(dc.InputError, match="took 1 minutes: give --minutes 1, or another --workdir"):
+            refusal = (
+                "rtp_shared-0-2 has grown from a memory that was made for --minutes 1: make it so, or give another"
+            )
+            with pytest.raises(dc.InputError, match=refusal):
                 memories.check(streams, (0,))
+            alone = dataclasses.replace(memories, methods=("rtp",))  # whose first memory the other has grown from
+            with pytest.raises(dc.InputError, match=refusal):
+                alone.check(streams, (0,))
         else:
             memories.check(streams, (0,))
 

@@ -58,6 +58,17 @@ def test_padding_neither_gives_nor_receives(mixed):
     assert not mixed.label[:, REAL:].any()
 
 
+@pytest.mark.parametrize("name", MIXINGS)
+def test_padding_may_stand_anywhere(name):
+    """Rows meet the partners that they meet where padding comes last, and padding stays as it is."""
+    order = np.array([0, 6, 1, 2, 7, 3, 4, 5])
+    scattered = jax.tree.map(lambda x: x[order], BATCH)
+    keys = jax.random.split(jax.random.key(0), 600)
+    found = jax.jit(jax.vmap(lambda key: MIXINGS[name](key)(scattered)))(keys)
+    expected = drawn(MIXINGS[name], 600)
+    chex.assert_trees_all_close(found, jax.tree.map(lambda x: x[:, order], expected), rtol=1e-6)
+
+
 def test_partners_are_a_permutation_and_the_share_is_one_per_batch(mixed):
     label = mixed.label[:, :REAL]
     np.testing.assert_allclose(label.sum(1), 1, atol=1e-5)  # every image is kept by one row and given to one

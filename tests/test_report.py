@@ -18,7 +18,7 @@ from helpers import small_data
 import dcjax as dc
 from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
-from experiments.report.cells import Figure, Setting, _network, of_run, pooled
+from experiments.report.cells import Figure, Setting, _beside, _network, of_run, pooled
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
 
@@ -645,6 +645,10 @@ def test_a_copy_of_a_run_counts_once_and_another_normalisation_is_another_settin
     }
     elsewhere = one._replace(score={**score, "students": 3, "values": [1.0, 2.0, 3.0]}, beside=("5",))
     assert pooled([one, elsewhere]).score["students"] == 3, "images chosen by other networks are not pooled"
+    assert _beside("herding", {}) == _beside("herding", {"coreset_epochs": 20, "zca_epsilon": 0.1, "zca": False})
+    assert _beside("herding", {"coreset_epochs": "5"}) == ("5",)
+    assert _beside("dc", {"zca": True, "zca_epsilon": 0.2}) == ("0.2",)
+    assert _beside("dc", {"zca_epsilon": 0.2}) == _beside("a method of one's own", {}) == ()
     config = {"network": "convnet", "width": 8}
     assert _network({**config, "zca": True}) == _network({**config, "zca": ""}) == "ConvNet-8, whitened"
     assert _network({**config, "zca": False, "only_classes": [0, 1]}) == _network({**config, "only_classes": "0,1"})

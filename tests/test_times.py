@@ -84,8 +84,14 @@ def test_runs_of_a_comparison_go_on_for_more_minutes_but_not_for_other_settings(
     words = ["--network", "mlp", "--workdir", str(tmp_path)]
     (tmp_path / "config.json").write_text(json.dumps(dump(parse([*words, "--minutes", "5"]))))
     grid.check_place(parse([*words, "--minutes", "15", "--eval-minutes", "2"]))
+    begun = dump(parse([*words, "--minutes", "5"])) | {"iterations": 9}  # which an earlier version took beside minutes
+    (tmp_path / "config.json").write_text(json.dumps(begun))
+    grid.check_place(parse([*words, "--minutes", "15"]))
     with pytest.raises(dc.InputError, match="holds a run with other settings"):
         grid.check_place(parse(words))
+    with pytest.raises(dc.InputError, match="when its time is up: give --minutes None, too"):
+        parse([*words, "--iterations", "9", "--resume"])
+    assert parse([*words, "--iterations", "12", "--minutes", "None", "--resume"]).iterations == 12
     with pytest.raises(dc.InputError, match="holds a run of 5 minutes: give --minutes 5 or more"):
         grid.check_place(parse([*words, "--minutes", "2"]))
 

@@ -14,7 +14,7 @@ import dcjax as dc
 from experiments import recall
 from experiments.methods import METHODS
 from experiments.pipeline import memories
-from experiments.pipeline.endings import Stopped
+from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
 from experiments.run import main
 from experiments.settings.parse import parse
@@ -207,38 +207,61 @@ def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys, monke
     assert read("run/recall.json")["scores"] == before
     monkeypatch.setattr(memories, "accuracies", added)
     assert recall.main([*words, "--mixtures", "6", "--num-students", "2"]) == 0
-    kept = {case: scores for case, scores in before.items() if case not in ("0+1/recondensed", "all/5 mixed")}
-    other = next(row["classes"] for row in rows if row["classes"] not in ("0+1", "all"))
-    del kept[f"{other}/recondensed"]
+    kept = {case: scores for case, scores in before.items() if "recondensed" not in case and case != "all/5 mixed"}
     assert seen == kept | {"all/6 mixed": []}
 
 
 @pytest.mark.slow
 def test_a_memory_of_a_subset_alone_is_a_run_as_long_as_the_memory_s_and_goes_on(monkeypatch):
-    assert main(["--method", "rtp", *QUICK[:2], *QUICK[4:], *SHORT, "--minutes", "0.0001", "--workdir", "run"]) == 0
-    made = read("run/result.json")["config"]["iterations"]
+    assert main(["--method", "rtp", *QUICK, *SHORT, "--workdir", "run"]) == 0
     words = ["run", "--subsets", "7+9", "--random-subsets", "0", "--mixtures", "None", "--num-students", "1"]
     words += ["--whole-epochs", "1", "--recondense"]
-    begun = []
-    original = memories.make
+    original, place = memories.make, Path("run/recondensed/7+9")
 
     def stopped(settings, stop):
-        begun.append(settings)
-        if len(begun) == 1:
-            original(settings.replace(iterations=1, minutes=None), stop)
-            raise Stopped(signal.SIGTERM, "")
-        original(settings, stop)
+        original(settings.replace(iterations=2), stop)
+        (place / "condensed.npz").unlink()
+        raise Stopped(signal.SIGTERM, "")
 
     monkeypatch.setattr(memories, "make", stopped)
     assert recall.main(words) == 128 + signal.SIGTERM
+    begun = (place / "metrics.jsonl").read_text().splitlines()
+    monkeypatch.setattr(memories, "make", original)
     assert recall.main(words) == 0
-    assert [(settings.iterations, settings.minutes, settings.resume) for settings in begun] == [
-        (made, None, False),
-        (made, None, True),
-    ]
-    own = dc.load_condensed("run/recondensed/7+9/condensed.npz")
+    log = (place / "metrics.jsonl").read_text().splitlines()
+    assert (log[:2], len(log)) == (begun, 4)
+    own, shared = (dc.load_condensed(at / "condensed.npz") for at in (place, Path("run")))
     assert own.class_names == ("7", "9")
-    assert own.compact["bases"].shape == dc.load_condensed("run/condensed.npz").compact["bases"].shape
+    assert own.compact["bases"].shape == shared.compact["bases"].shape
+    assert own.meta["iterations"] == shared.meta["iterations"] == 4
+    monkeypatch.setattr(memories, "make", lambda *_: pytest.fail("it was made before"))
+    monkeypatch.setattr(memories, "accuracies", lambda *_, finished, **__: np.array([*finished, 0.5]))
+    assert recall.main([*words, "--num-students", "2"]) == 0
+    scores = read("run/recall.json")["scores"]
+    assert len(scores["7+9/recondensed, 4 iterations"]) == 2
+
+    def diverged(*_):
+        raise Diverged("The loss stopped being finite.")
+
+    shutil.rmtree(place)
+    monkeypatch.setattr(memories, "make", diverged)
+    assert recall.main([*words, "--num-students", "3"]) == 0
+    assert [*read("run/recall.json")["rows"][0]["accuracy"]] == ["memory", "all real images"]
+
+
+def test_a_memory_was_made_by_the_iterations_that_it_notes_or_else_by_those_of_its_log(tmp_path):
+    timed = parse(["--method", "rtp", *QUICK[:2], "--minutes", "1"])
+
+    def iterations(settings, **meta):
+        memory = dc.Condensed(None, (), None, {}, {}, meta)
+        return memories.Tests(tmp_path, settings, memory, None, None, None, 1, 1, 0)._iterations()
+
+    with pytest.raises(dc.InputError, match="Nothing says how many iterations made"):
+        iterations(timed)
+    (tmp_path / "metrics.jsonl").write_text('{"iteration": 1}\n{"iteration": 7}\n')  # that of a run that has gone on
+    assert iterations(timed) == 7
+    assert iterations(timed, iterations=5) == 5
+    assert iterations(timed.replace(minutes=None, iterations=9)) == 9
 
 
 @pytest.mark.parametrize(

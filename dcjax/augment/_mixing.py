@@ -1,7 +1,7 @@
 """Mixes pairs of images: `key -> (batch -> batch)`, for a flat batch of images [B, H, W, C] with labels [B, K].
 
 Every image meets a partner, and their labels are mixed as the images are. Partners are a random permutation of the real
-rows. Rows whose label is all zeros are padding; they come last, keep their place and mix with themselves alone.
+rows. Rows whose label is all zeros are padding; wherever they stand, they keep their place and mix with themselves alone.
 """
 
 from collections.abc import Callable
@@ -71,9 +71,11 @@ def _span(centre, side, size):
 
 def _partners(key, batch):
     """Puts a batch's real rows in random order. The key is cloned because one draw serves any number of batches."""
-    order = jax.random.uniform(jax.random.clone(key), batch.label.shape[:1])
-    order = jnp.argsort(jnp.where(batch.label.any(-1), order, 1))  # stable: padding stays at the end, and in place
-    return jax.tree.map(lambda x: x[order], batch)
+    is_real = batch.label.any(-1)
+    drawn = jax.random.uniform(jax.random.clone(key), is_real.shape)
+    place = jnp.argsort(jnp.argsort(~is_real))  # of every row among the real ones, behind which comes padding
+    shuffled = jnp.argsort(jnp.where(is_real, drawn[place], 1))  # stable, as the others: padding keeps its order
+    return jax.tree.map(lambda x: x[shuffled[place]], batch)
 
 
 def _blend(share, first, second):

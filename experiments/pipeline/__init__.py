@@ -9,5 +9,5 @@
 `execute` goes through them. They share the run directory (`rundir`), the store of accuracies (`scores`), stopping (`stop`, `endings`), what
 is printed (`show`, `figures`), the machine (`machine`) and other processes (`processes`). `rivals` and `recipes` are for
 `experiments.evaluate`, `combinations`, `grid` and `passes` for `experiments.compare`; `older` restores checkpoints of earlier versions. For `experiments.continual`, `streams` says
-what comes in which step, `step_memories` makes a run of every step, `lessons` trains and tests networks and `outcomes` writes it down.
+what comes in which step, `step` names one, `step_memories` makes a run of every step, `lessons` trains and tests networks and `outcomes` writes it down.
 """

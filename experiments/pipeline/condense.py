@@ -113,7 +113,8 @@ def _restored(job, directory, checkpoints, like):
     found = older.restored(checkpoints, like, job.settings)
     for iteration, reason in found.damaged.items():
         show.say(
-            f"The checkpoint of iteration {iteration} is damaged ({reason}): the run goes on from iteration {found.iteration}."
+            f"The checkpoint of iteration {iteration} is damaged ({reason}) and kept as damaged-{iteration}: the run goes on from iteration "
+            f"{found.iteration}."
         )
     place, advice = (
         checkpoints.directory / str(found.iteration) / "config",

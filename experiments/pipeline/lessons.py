@@ -74,6 +74,13 @@ class Course(NamedTuple):
         return f"{self.name}/{self.training}/order {self.order}/step {step + 1}/task {task + 1}/memories {seen}"
 
 
+class Memory(NamedTuple):
+    """What networks are trained on of an earlier step, with a digest of what was stored of it."""
+
+    batch: dc.Batch
+    digest: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Lessons:
     """Trains and tests several networks for every course, from wherever that was stopped.
@@ -89,7 +96,7 @@ class Lessons:
     store: ScoreStore
     stop: StopRequest
 
-    def accuracies(self, course: Course, memories: Callable[[int], Sequence[dc.Batch]]) -> np.ndarray:
+    def accuracies(self, course: Course, memories: Callable[[int], Sequence[Memory]]) -> np.ndarray:
         """Gives accuracies [T, T, S]: after step t, on task s, of each network; NaN where s has not come or training diverged.
 
         Args:
@@ -123,7 +130,7 @@ class Lessons:
         kept = _kept(file, like)
         done = len(kept[0])
         if done < self.networks:
-            batch = course.stream.batch(memories(t), t)
+            batch = course.stream.batch([each.batch for each in memories(t)], t)
             before = () if first else (self._weights(course, t - 1, memories),)
             rows = (_keys(course, t, self.networks), *before)
             lesson = self._lesson(course, t)
@@ -142,7 +149,8 @@ class Lessons:
     def _seen(self, course, t, memories):
         """Digests what may be otherwise when the command is given again: the memories up to a step, and how answers are distilled."""
         is_distilled = course.training == "distilled" and t > 0
-        return digest(list(memories(t)), {"temperature": self.temperature} if is_distilled else {})[:12]
+        beside = {"temperature": self.temperature} if is_distilled else {}
+        return digest([], {"memories": [each.digest for each in memories(t)], **beside})[:12]
 
     def _shaped(self, image_shape):
         """Gives what makes weights of the shapes that trained ones have, with the statistics of batch norm if there is some."""

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import dcjax as dc
+from experiments.pipeline import show
+from experiments.pipeline.endings import Diverged
 from experiments.pipeline.execute import make
 from experiments.pipeline.rundir import RunDirectory
 from experiments.pipeline.scores import ScoreStore
@@ -39,12 +41,13 @@ class Tests:
         data = self.data.only(subset)
         recalled = _labelled(self._recall(jnp.eye(self.data.num_classes)[np.array(subset)]), jnp.eye(len(subset)))
         name = "+".join(map(str, subset))
-        accuracy = {"memory": self._score(f"{name}/memory", data, lambda: recalled)}
+        accuracy = {"memory": self._score(f"{name}/memory", data, lambda: (recalled, self.memory.hyper))}
         if recondense:
-            own = functools.partial(self._recondensed, subset)
-            accuracy["its own memory"] = self._score(f"{name}/recondensed", data, own)
+            accuracy |= self._of_its_own(name, subset, data)
         whole = f"{name}/whole, {self.whole_epochs} epochs"
-        accuracy["all real images"] = self._score(whole, data, lambda: everything(data), self.whole_epochs)
+        accuracy["all real images"] = self._score(
+            whole, data, lambda: (everything(data), self.memory.hyper), self.whole_epochs
+        )
         return {"classes": name, "accuracy": accuracy}
 
     def of_mixtures(self, count: int) -> dict[str, Any]:
@@ -52,13 +55,25 @@ class Tests:
         num_classes = self.data.num_classes
         hard = jnp.eye(num_classes)
         mixed = jnp.concatenate([hard, mixed_labels(jax.random.key(self.seed), num_classes, count)])
+
+        def recalled(labels):
+            return lambda: (_labelled(self._recall(labels), labels), self.memory.hyper)
+
         accuracy = {
-            "memory": self._score("all/memory", self.data, lambda: _labelled(self._recall(hard), hard)),
-            "memory, mixed labels": self._score(
-                f"all/{count} mixed", self.data, lambda: _labelled(self._recall(mixed), mixed)
-            ),
+            "memory": self._score("all/memory", self.data, recalled(hard)),
+            "memory, mixed labels": self._score(f"all/{count} mixed", self.data, recalled(mixed)),
         }
         return {"classes": "all", "mixtures": count, "accuracy": accuracy}
+
+    def _of_its_own(self, name, subset, data):
+        """Gives the accuracy from a memory of the subset alone; nothing where making it diverged."""
+        settings = self._settings_of(subset)
+        case = f"{name}/recondensed, {settings.iterations} iterations"
+        try:
+            return {"its own memory": self._score(case, data, functools.partial(self._recondensed, settings))}
+        except Diverged as diverged:
+            show.say(f"Not in the table: {name}, its own memory. {diverged}")
+            return {}
 
     def _recall(self, label):
         syn = {name: jnp.asarray(x) for name, x in self.memory.compact.items()}
@@ -73,31 +88,43 @@ class Tests:
         def evaluation(finished, note):
             if len(finished) >= self.num_students:  # what they are trained on may take as long as a run to make
                 return np.asarray(finished[: self.num_students])
-            how = {
-                "title": case,
-                "recipe": recipe.build(),
-                "hyper": self.memory.hyper,
-                "finished": finished,
-                "note": note,
-            }
-            return accuracies(key, net, training_set(), data, self.num_students, check=self.stop.check, **how)
+            batch, hyper = training_set()
+            how = {"title": case, "recipe": recipe.build(), "hyper": hyper, "finished": finished, "note": note}
+            return accuracies(key, net, batch, data, self.num_students, check=self.stop.check, **how)
 
         return self.store.measure(case, evaluation)
 
-    def _recondensed(self, subset):
-        """Condenses a subset alone into a memory with as many bases and recalls: a run of its own, by the settings of the memory's."""
+    def _settings_of(self, subset):
+        """Gives the settings of a memory of a subset alone, with as many bases and recalls: those of the memory's run in all else."""
         recalls, bases = self.memory.compact["addresses"].shape[0], self.memory.compact["bases"]
         stored = bases.size + recalls * len(subset) * len(bases)
         ipc = -(-stored // (len(subset) * math.prod(self.data.image_shape)))
         classes = tuple((self.settings.only_classes or range(self.data.num_classes))[k] for k in subset)
         place = self.place / "recondensed" / "+".join(map(str, subset))
         own = {"ipc": ipc, "recalls": recalls, "only_classes": classes, "workdir": str(place), "eval_at": (0,)}
-        own["resume"] = (place / "config.json").is_file()
-        if self.settings.minutes:
-            reached = max(row["iteration"] for row in RunDirectory(self.place).history())
-            own |= {"minutes": None, "eval_minutes": (), "iterations": reached}
-        make(self.settings.replace(**own), self.stop)
-        return dc.load_condensed(place / "condensed.npz").batch
+        own |= {"minutes": None, "eval_minutes": (), "iterations": self._iterations()}
+        return self.settings.replace(**own, resume=(place / "config.json").is_file())
+
+    def _iterations(self):
+        """Gives the iterations that made the memory; earlier versions noted those of a run by minutes in its log alone."""
+        if "iterations" in self.memory.meta:
+            return self.memory.meta["iterations"]
+        if not self.settings.minutes:
+            return self.settings.iterations
+        reached = max((row["iteration"] for row in RunDirectory(self.place).history()), default=None)
+        if reached is None:
+            raise dc.InputError(
+                f"Nothing says how many iterations made {self.place / 'condensed.npz'}: `experiments.run --resume` it first."
+            )
+        return reached
+
+    def _recondensed(self, settings):
+        """Gives what a memory of a subset alone decodes and the hyperparameters beside it, from its run, which is made unless it is there."""
+        file = Path(settings.workdir, "condensed.npz")
+        if not file.is_file() or dc.load_condensed(file).meta["iterations"] != settings.iterations:
+            make(settings, self.stop)
+        made = dc.load_condensed(file)
+        return made.batch, made.hyper
 
 
 def mixed_labels(key: dc.Key, num_classes: int, count: int) -> jax.Array:

@@ -12,12 +12,13 @@ import numpy as np
 import dcjax as dc
 from dcjax.continual import forgetting
 from experiments.methods.unrolled import RTP
-from experiments.pipeline import figures, show
+from experiments.pipeline import figures, sets, show
 from experiments.pipeline.endings import Diverged
-from experiments.pipeline.lessons import Course, Lessons
+from experiments.pipeline.lessons import Course, Lessons, Memory
 from experiments.pipeline.machine import environment
 from experiments.pipeline.rundir import write_text
-from experiments.pipeline.step_memories import SHARED, Step, StepMemories, stored_bytes
+from experiments.pipeline.step import SHARED, Step, stored_bytes
+from experiments.pipeline.step_memories import StepMemories
 from experiments.pipeline.streams import Stream
 from experiments.report import markdown, words
 
@@ -60,7 +61,7 @@ def _row(courses, memories, lessons):
     for course in courses:
         stream, held = course.stream, functools.cache(functools.partial(_memory, memories, course))
         steps = range(stream.steps)
-        found = lessons.accuracies(course, functools.partial(_batches, held, stream))
+        found = lessons.accuracies(course, functools.partial(_remembered, held, stream))
         matrices.append(_mean(found))
         totals.append([100 * stream.weights(t) @ matrices[-1][t, : t + 1] for t in steps])
         stored.append([sum(stored_bytes(held(i)) for i in range(stream.memories(t))) for t in steps])
@@ -80,9 +81,9 @@ def _memory(memories, course, t):
     return memories.of(Step(course.name, course.order, t, course.stream))
 
 
-def _batches(held, stream, t):
+def _remembered(held, stream, t):
     """Gives the memories of a step as networks are tested: one may have been learned from images that were whitened."""
-    return [_normalised(held(i), stream.data_of(i)) for i in range(stream.memories(t))]
+    return [Memory(_normalised(held(i), stream.data_of(i)), sets.digest(held(i))) for i in range(stream.memories(t))]
 
 
 def _normalised(memory, data):

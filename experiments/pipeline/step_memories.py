@@ -3,14 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 import dcjax as dc
 from dcjax import InputError
 from dcjax.experts import NOTE, Experts, check_segments
-from experiments.methods import MATCHING_EXPERTS, METHODS
+from experiments.methods import MATCHING_EXPERTS
 from experiments.methods.unrolled import RTP
 from experiments.parts import RECIPES
 from experiments.parts.values import flag
@@ -20,6 +18,7 @@ from experiments.pipeline.execute import make
 from experiments.pipeline.job import check_images, load_data, prepare
 from experiments.pipeline.machine import release_programs
 from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.step import SHARED, Step, source_of
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.streams import Classes, Stream
 from experiments.settings import passed_on
@@ -31,43 +30,7 @@ from experiments.settings.settings import Settings
 OWN = {*passed_on.OWN, "image_size", "channels", "only_classes", "data_dir", "experts", "grows", "devices", "precision"}
 OWN |= {"num_students", "eval_at", "eval_recipe"}  # a memory is tested by other networks than those of a run
 OWN |= {field.name for recipe in RECIPES.members.values() for field in dataclasses.fields(recipe)}
-SHARED = "rtp_shared"  # RTP's memory, the bases of which the classes of all steps share
-MEMORIES = (*(name for name, method in METHODS.items() if not method.takes_all), SHARED)
 TrainExperts = Callable[[list[str]], None]  # runs a command line of experiments.experts
-
-
-class Step(NamedTuple):
-    """One step of a stream, of which a memory is made."""
-
-    name: str  # one of MEMORIES
-    order: int
-    number: int
-    stream: Stream
-
-    @property
-    def method(self) -> str:
-        """Gives the method that makes the memory."""
-        return RTP.name if self.name == SHARED else self.name
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """Gives the parts that replace the method's own: a shared memory grows after the first step."""
-        return {"parameterization": "grown_memory"} if self.name == SHARED and self.number else {}
-
-    @property
-    def directory(self) -> str:
-        """Names the run directory; a shared memory begins as any other."""
-        return f"{self.name if self.parts else self.method}-{self.order}-{self.number + 1}"
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """Gives the classes that come in the step; none where a whole data set does."""
-        return self.stream.of_step(self.number) if isinstance(self.stream, Classes) else ()
-
-    @property
-    def dataset(self) -> str:
-        """Gives the name of the data set that the memory is made of."""
-        return self.stream.data_of(self.number).name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,14 +101,15 @@ class StepMemories:
 
     def _check_grown(self, step):
         """Refuses to make memories for longer from which others have grown already."""
-        settings = self._settings(step)
-        if not step.parts or not Path(settings.workdir, "config.json").is_file():
+        first = step._replace(name=SHARED, number=1).directory if step.method == RTP.name else None
+        grown = self.place / (step.directory if step.parts else first or "")
+        if not (grown / "config.json").is_file():
             return
-        begun = load(Path(settings.workdir, "config.json"))
-        if begun.minutes != settings.minutes:
+        begun, wanted = load(grown / "config.json").minutes, self._settings(step).minutes
+        if begun != wanted:
+            length = "by iterations, without --minutes" if begun is None else f"for --minutes {begun:g}"
             raise InputError(
-                f"{settings.workdir} has grown from a memory that took {begun.minutes:g} minutes: give --minutes {begun.minutes:g}, or another "
-                "--workdir."
+                f"{grown} has grown from a memory that was made {length}: make it so, or give another --workdir."
             )
 
     def _check_experts(self, step):
@@ -201,22 +165,9 @@ def _is_made(settings):
     return len(seconds) >= iterations and sum(seconds[:iterations]) >= 60 * minutes
 
 
-def source_of(dataset: str, source: dict[str, Any]) -> dict[str, Any]:
-    """Gives the settings that say how a data set is read: the folder of TFDS's data sets is none of another's."""
-    is_elsewhere = dataset == "digits" or dataset.partition(":")[0] in ("folder", "npz")
-    return {
-        name: value for name, value in source.items() if value is not None and not (is_elsewhere and name == "data_dir")
-    }
-
-
 def _tightest(steps):
     """Gives the step with the smallest class, which asks for most; all steps where each is a data set."""
     if not isinstance(steps[0].stream, Classes):
         return steps
     counts = steps[0].stream.data.train.counts
     return [min(steps, key=lambda step: min(counts[k] for k in step.classes))]
-
-
-def stored_bytes(memory: dc.Condensed) -> int:
-    """Counts the bytes of what a memory stores, apart from what an earlier one does."""
-    return sum(np.asarray(leaf).nbytes for name, leaf in memory.compact.items() if name != "known")

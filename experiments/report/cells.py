@@ -89,7 +89,7 @@ def of_run(run: Run) -> Figure:
         run.result.get("complete", True),
         not others,
         shortened,
-        _beside(config),
+        _beside(config["method"], config),
     )
 
 
@@ -131,7 +131,7 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
             paper,
             None,
             is_own=not others and evaluation.get("eval_augment") not in BATCHWISE,
-            beside=_beside(known),
+            beside=_beside(method, known),
         )
 
 
@@ -183,8 +183,14 @@ def pooled(figures: Iterable[Figure]) -> Figure:
     return best._replace(paper=next((each.paper for each in figures if each.paper), None))
 
 
-def _beside(values):
-    return tuple(str(values.get(name)) for name in _BESIDE)
+def _beside(method, values):
+    """Gives the values that change a set and that no label shows: of a method that has them, and its own where none is noted."""
+    if method not in METHODS:
+        return ()
+    own = paper_settings(method, "digits", 1, {}).values()
+    is_whitened = values.get("zca") not in (None, False)  # a flag alone has no text
+    names = [name for name in _BESIDE if name in own and (name != "zca_epsilon" or is_whitened)]
+    return tuple(str(values.get(name, own[name])) for name in names)
 
 
 def _made(figure):

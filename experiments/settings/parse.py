@@ -161,7 +161,8 @@ def _read(argv: list[str], start: Settings) -> dict[str, Any]:
         raise
     values = {name: value for part in vars(found).values() for name, value in vars(part).items()}
     if values.get("minutes") and flag("iterations") in flags_in(argv):
+        remedy = "leave one of them out" if flag("minutes") in flags_in(argv) else "give --minutes None, too"
         raise InputError(
-            "--iterations changes nothing beside --minutes, which ends a run when its time is up: leave one of them out."
+            f"--iterations changes nothing beside --minutes, which ends a run when its time is up: {remedy}."
         )
     return values
