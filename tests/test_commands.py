@@ -1,5 +1,6 @@
 """Coresets, evaluations and what runs leave of their methods, on a few students of a small network."""
 
+import contextlib
 import dataclasses
 import json
 import shlex
@@ -22,7 +23,7 @@ from experiments.export import main as export_main
 from experiments.parts import part as ownership
 from experiments.parts.part import Context, ObjectivePart
 from experiments.parts.values import Rate
-from experiments.pipeline import pictures, recipes, rivals, show
+from experiments.pipeline import lock, pictures, recipes, rivals, show
 from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import prepare
 from experiments.pipeline.pretrain import Pretraining
@@ -271,6 +272,24 @@ def test_an_evaluation_goes_to_the_directory_that_is_named(chosen, monkeypatch):
     Path("file").write_text("")
     with pytest.raises(dc.InputError, match=r"file/x cannot be made .*: give another --workdir"):
         evaluate([str(chosen), "--rivals", "none", "--workdir", "file/x"])
+
+
+def test_what_another_command_measured_before_this_one_held_the_file_stays(chosen, monkeypatch):
+    monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
+    words = [str(chosen), "--rivals", "none", "--workdir", "here"]
+    evaluate([*words, "--networks", "mlp"])
+    finished = Path(f"here/{chosen.name}-evaluation.json").read_bytes()
+    Path(f"here/{chosen.name}-evaluation.json").unlink()
+
+    @contextlib.contextmanager
+    def held(directory, what):
+        (directory / what.removeprefix(".")).write_bytes(finished)
+        yield
+
+    monkeypatch.setattr(lock, "held", held)
+    evaluate([*words, "--networks", "convnet"])
+    rows = json.loads(Path(f"here/{chosen.name}-evaluation.json").read_text())["rows"]
+    assert [row["network"] for row in rows] == ["mlp", "convnet"]
 
 
 def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():

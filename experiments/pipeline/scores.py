@@ -79,7 +79,7 @@ def opened(path: Path, settings: dict) -> ScoreStore:
     """
     settings = _as_in_a_file(settings)
     if not path.exists() and os.access(path.parent, os.W_OK):
-        return ScoreStore(path, settings)
+        return ScoreStore(path, settings, {"settings": settings, "scores": {}, "rows": []})
     if not path.is_file():
         raise InputError(f"{path} cannot be written: give another --workdir.")
     content = _read(path)
