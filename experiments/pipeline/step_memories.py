@@ -101,9 +101,8 @@ class StepMemories:
 
     def _check_grown(self, step):
         """Refuses to make memories for longer from which others have grown already."""
-        first = step._replace(name=SHARED, number=1).directory if step.method == RTP.name else None
-        grown = self.place / (step.directory if step.parts else first or "")
-        if not (grown / "config.json").is_file():
+        grown = self.place / step._replace(name=SHARED, number=max(step.number, 1)).directory
+        if step.method != RTP.name or not (grown / "config.json").is_file():
             return
         begun, wanted = load(grown / "config.json").minutes, self._settings(step).minutes
         if begun != wanted:
