@@ -84,7 +84,10 @@ def test_runs_of_a_comparison_go_on_for_more_minutes_but_not_for_other_settings(
     words = ["--network", "mlp", "--workdir", str(tmp_path)]
     (tmp_path / "config.json").write_text(json.dumps(dump(parse([*words, "--minutes", "5"]))))
     grid.check_place(parse([*words, "--minutes", "15", "--eval-minutes", "2"]))
-    begun = dump(parse([*words, "--minutes", "5"])) | {"iterations": 9}  # which an earlier version took beside minutes
+    begun = dump(parse([*words, "--minutes", "5"])) | {
+        "workdir": "where it was before",
+        "iterations": 9,
+    }  # which an earlier version took beside minutes
     (tmp_path / "config.json").write_text(json.dumps(begun))
     grid.check_place(parse([*words, "--minutes", "15"]))
     with pytest.raises(dc.InputError, match="holds a run with other settings"):

@@ -102,7 +102,7 @@ def _minutes(settings):
 
 def _decides(settings):
     """Gives the settings on which the figures of a run depend, but for those on the way; a run of some minutes may go on for more."""
-    aside = {"eval_at", "eval_minutes", *(["iterations"] if _minutes(settings) else [])}
+    aside = {"workdir", "eval_at", "eval_minutes", *(["iterations"] if _minutes(settings) else [])}
     found = {name: value for name, value in dump(settings).items() if name not in aside}
     return found | ({"minutes": bool(found["minutes"])} if "minutes" in found else {})
 
