@@ -179,26 +179,24 @@ def test_accuracies_of_an_earlier_version_are_not_gone_on_with(tmp_path, capsys)
     assert "networks are trained again" in capsys.readouterr().out
 
 
-def test_memories_from_which_others_have_grown_are_not_made_for_longer(capsys):
+def test_memories_from_which_others_have_grown_are_not_made_for_longer():
     words = ["--steps", "2", "--methods", "rtp_shared", *QUICK[:-1], "4"]
     wanted = read(continual.Continual, words).resolved()
     streams = continual._streams(wanted)
-    for minutes, refused in (("1", False), ("2", True)):
-        memories = continual._memories(wanted, PLACE, [*NETWORK[1:], "--bases", "2", "--minutes", minutes], None)
-        settings = [memories._settings(Step("rtp_shared", 0, t, streams[0])) for t in range(2)]
-        for each in settings if minutes == "1" else ():
-            Path(each.workdir).mkdir(parents=True)
-            Path(each.workdir, "config.json").write_text(json.dumps(dump(each)))
-        if refused:
-            refusal = (
-                "rtp_shared-0-2 has grown from a memory that was made for --minutes 1: make it so, or give another"
-            )
-            with pytest.raises(dc.InputError, match=refusal):
-                memories.check(streams, (0,))
-            alone = dataclasses.replace(memories, methods=("rtp",))  # whose first memory the other has grown from
-            with pytest.raises(dc.InputError, match=refusal):
-                alone.check(streams, (0,))
-        else:
+    begun, longer = (
+        continual._memories(wanted, PLACE, [*NETWORK[1:], "--bases", "2", "--minutes", minutes], None)
+        for minutes in ("1", "2")
+    )
+    for settings in (begun._settings(Step("rtp_shared", 0, t, streams[0])) for t in range(2)):
+        Path(settings.workdir).mkdir(parents=True)
+        Path(settings.workdir, "config.json").write_text(json.dumps(dump(settings)))
+    begun.check(streams, (0,))
+    refusal = "rtp_shared-0-2 has grown from a memory that was made for --minutes 1: make it so, or give another"
+    for memories in (
+        longer,
+        dataclasses.replace(longer, methods=("rtp",)),
+    ):  # whose first memory the other has grown from
+        with pytest.raises(dc.InputError, match=refusal):
             memories.check(streams, (0,))
 
 

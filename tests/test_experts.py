@@ -1,5 +1,6 @@
 """Experts survive kills with the same bits, are read a segment at a time, and fit the run that uses them or are refused."""
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -261,6 +262,21 @@ def test_experts_that_do_not_fit_on_the_disk_or_were_made_otherwise_are_refused(
     assert "are more than the 0.0 MiB that are free" in capsys.readouterr().err
     assert not Path("new").exists()
     assert command.main([*FEW, *MLP]) == 0  # they are there, and need no more room
+
+
+def test_experts_that_another_command_made_before_this_one_held_the_place_are_not_made_again(monkeypatch):
+    finished, seen = (PLACE / experts.NOTE).read_bytes(), []
+    (PLACE / experts.NOTE).unlink()
+
+    @contextlib.contextmanager
+    def held(place):
+        (place / experts.NOTE).write_bytes(finished)
+        yield
+
+    monkeypatch.setattr("experiments.experts.lock.held", held)
+    monkeypatch.setattr(schooling, "train", lambda school, place, about, complete, stop: seen.append(complete))
+    assert command.main([*FEW, *MLP]) == 0
+    assert seen == [3]
 
 
 def test_damaged_experts_are_named():

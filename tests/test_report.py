@@ -18,7 +18,8 @@ from helpers import small_data
 import dcjax as dc
 from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
-from experiments.report.cells import Figure, Setting, _beside, _network, of_run, pooled
+from experiments.report.cells import Figure, Setting, _beside, _network, of_run
+from experiments.report.pooling import pooled
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
 

@@ -213,7 +213,8 @@ def test_one_memory_serves_subsets_of_its_classes_and_mixed_labels(capsys, monke
 
 @pytest.mark.slow
 def test_a_memory_of_a_subset_alone_is_a_run_as_long_as_the_memory_s_and_goes_on(monkeypatch):
-    assert main(["--method", "rtp", *QUICK, *SHORT, "--workdir", "run"]) == 0
+    rate = ["--learned-rate", "one", "--eval-rate", "None"]
+    assert main(["--method", "rtp", *QUICK, *SHORT, *rate, "--workdir", "run"]) == 0
     words = ["run", "--subsets", "7+9", "--random-subsets", "0", "--mixtures", "None", "--num-students", "1"]
     words += ["--whole-epochs", "1", "--recondense"]
     original, place = memories.make, Path("run/recondensed/7+9")
@@ -235,8 +236,17 @@ def test_a_memory_of_a_subset_alone_is_a_run_as_long_as_the_memory_s_and_goes_on
     assert own.compact["bases"].shape == shared.compact["bases"].shape
     assert own.meta["iterations"] == shared.meta["iterations"] == 4
     monkeypatch.setattr(memories, "make", lambda *_: pytest.fail("it was made before"))
-    monkeypatch.setattr(memories, "accuracies", lambda *_, finished, **__: np.array([*finished, 0.5]))
+    rates = {}
+
+    def added(*_, title, hyper, finished, **__):
+        rates[title] = {name: float(value) for name, value in dict(hyper).items()}
+        return np.array([*finished, 0.5])
+
+    monkeypatch.setattr(memories, "accuracies", added)
     assert recall.main([*words, "--num-students", "2"]) == 0
+    learned = [{name: float(value) for name, value in each.hyper.items()} for each in (own, shared)]
+    assert [rates["7+9/recondensed, 4 iterations"], rates["7+9/memory"]] == learned
+    assert learned[0] != learned[1]
     scores = read("run/recall.json")["scores"]
     assert len(scores["7+9/recondensed, 4 iterations"]) == 2
 

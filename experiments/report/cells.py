@@ -1,12 +1,9 @@
 """Turns runs and comparisons into figures that can stand in one table: of the same data, network and evaluation."""
 
 import dataclasses
-import math
 import shlex
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
-
-import numpy as np
 
 from experiments.methods import METHODS, paper_cell
 from experiments.parts import RECIPES
@@ -157,32 +154,6 @@ def judged(evaluation: dict) -> str:
     return ", ".join([*epochs, *recipe, *shown])
 
 
-def pooled(figures: Iterable[Figure]) -> Figure:
-    """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
-
-    Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more.
-    """
-    distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
-    longest = max(map(_made, distinct.values()))
-    alike: dict[tuple, list[Figure]] = {}
-    for each in distinct.values():
-        if _made(each) == longest:
-            alike.setdefault(each.beside, []).append(each)
-    figures = max(alike.values(), key=lambda group: sum(each.score.get("students", 0) for each in group))
-    values = [value for each in figures for value in each.score.get("values", [])]
-    if len(figures) > 1 and all(each.score.get("values") for each in figures):
-        score = {
-            "mean": float(np.mean(values)),
-            "std": float(np.std(values)),
-            "students": len(values),
-            "values": values,
-        }
-        is_complete = all(each.is_complete for each in figures)
-        return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
-    best = max(figures, key=lambda each: each.score.get("students", 0))
-    return best._replace(paper=next((each.paper for each in figures if each.paper), None))
-
-
 def _beside(method, values):
     """Gives the values that change a set and that no label shows: of a method that has them, and its own where none is noted."""
     if method not in METHODS:
@@ -191,10 +162,6 @@ def _beside(method, values):
     is_whitened = values.get("zca") not in (None, False)  # a flag alone has no text
     names = [name for name in _BESIDE if name in own and (name != "zca_epsilon" or is_whitened)]
     return tuple(str(values.get(name, own[name])) for name in names)
-
-
-def _made(figure):
-    return figure.shortened[0] if figure.shortened else math.inf
 
 
 def _pairs(words_):

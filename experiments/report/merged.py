@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from experiments.methods import CORESETS, METHODS
 from experiments.report import words
-from experiments.report.cells import Figure, Setting, pooled
+from experiments.report.cells import Figure, Setting
+from experiments.report.pooling import pooled
 
 
 class Cell(NamedTuple):
