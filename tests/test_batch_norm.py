@@ -187,6 +187,19 @@ def test_padding_of_a_training_set_counts_nothing(batch_size, mix, started):
         chex.assert_trees_all_close(loud.statistics, alone, rtol=1e-4, atol=1e-6)
 
 
+def test_minibatches_count_by_their_images_that_are_no_padding(started):
+    data, net, params = started
+    whole = flatten(data.sample(jax.random.key(1), 4))
+    order = np.asarray(jax.random.permutation(jax.random.split(jax.random.key(2))[0], 12))
+    parts = order[:3], order[5:6]  # what is no padding of two mini-batches of five
+    present = np.isin(np.arange(12), np.concatenate(parts))
+    batch = dc.Batch(whole.image, whole.label * present[:, None])
+    found = [jax.jit(net.settle)(params, whole.image[rows]).statistics for rows in parts]
+    expected = jax.tree.map(lambda a, b: (3 * a + b) / 4, *found)
+    settled = settling.on_training_set(jax.random.key(2), net, params, batch, batch_size=5)
+    chex.assert_trees_all_close(settled.statistics, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_networks_without_batch_norm_have_nothing_to_settle(started):
     data, _, _ = started
     net = dc.network(dc.networks.ConvNet(3, 8), data.image_shape)

@@ -544,6 +544,20 @@ def test_what_was_measured_stays_when_a_finished_run_gets_more_students(
     assert again["accuracy"]["condensed"]["values"][:2] == noted["accuracy"]["condensed"]["values"]
 
 
+def test_a_longer_run_is_tested_anew_and_random_images_are_not(tmp_path, monkeypatch, no_pictures):
+    monkeypatch.chdir(tmp_path)
+    trained = []
+
+    def accuracies(*args, title, finished, **how):
+        trained.append((title.split()[-1], len(finished)))
+        return np.array([0.5, 0.6])
+
+    monkeypatch.setattr("experiments.pipeline.score.accuracies", accuracies)
+    assert main(["--iterations", "1", *QUICK, "--workdir", "run"]) == 0
+    assert main(["--resume", "--iterations", "2", "--workdir", "run"]) == 0
+    assert trained == [("condensed", 0), ("random", 0), ("condensed", 0), ("random", 2)]
+
+
 def test_a_run_by_time_notes_the_iterations_that_make_the_same_set(tmp_path, monkeypatch, no_pictures):
     monkeypatch.chdir(tmp_path)
     quick = ("--network", "mlp", "--num-students", "1", "--eval-epochs", "1", "--no-baseline")
