@@ -5,6 +5,7 @@ comparison's sets, of the first seed each, in the `result.json` of its runs ther
 """
 
 import difflib
+import functools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ def located(path: Path | str) -> Path:
     return PLACE / f"{path}.npz"
 
 
+@functools.cache  # what comes with the package stays as it is
 def _described(path):
     arrays = read_npz(path)
     meta = json.loads(str(arrays["meta"]))

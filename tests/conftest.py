@@ -35,8 +35,21 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr("experiments.pipeline.figures.curves", lambda *_: None)
 
 
+@pytest.fixture
+def optimized():
+    """Programs as users have them: for what takes longer to run than to compile, or measures a program."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Decoded images and compiled programs of the tests' own, and processes that compile as little as they do."""
+    """Decoded images and compiled programs of the tests' own, one for all their processes, which compile as little as they do."""
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
-    os.environ["DCJAX_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    place = tmp_path_factory.getbasetemp()
+    place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "cache"
+    os.environ["DCJAX_CACHE"] = str(place)
+    jax.config.update("jax_compilation_cache_dir", str(place / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -1,5 +1,6 @@
 """What several tests share: golden arrays, a small dataset, and the registries of everything that composes."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -41,13 +42,16 @@ def small_data(num_classes: int = 3, size: int = 8, channels: int = 1) -> dc.dat
     return dc.data.from_arrays((image, label))
 
 
+_network = functools.cache(dc.network)  # what was compiled for one serves all tests of a file
+
+
 def small_net(data: dc.data.Dataset, **fields) -> dc.Network:
-    return dc.network(dc.networks.ConvNet(data.num_classes, **{"width": 8, **fields}), data.image_shape)
+    return _network(dc.networks.ConvNet(data.num_classes, **{"width": 8, **fields}), data.image_shape)
 
 
 def dense_net(data: dc.data.Dataset) -> dc.Network:
     """The quickest to compile, for what does not depend on the network."""
-    return dc.network(dc.networks.MLP(data.num_classes), data.image_shape)
+    return _network(dc.networks.MLP(data.num_classes), data.image_shape)
 
 
 def relative_error(actual, expected) -> float:
@@ -56,9 +60,15 @@ def relative_error(actual, expected) -> float:
 
 def source_of(data: dc.data.Dataset, net: dc.Network, real_per_class: int) -> dc.Source:
     """A source of all that any trajectory takes: real images, a pool of networks to begin with, and segments that begin as it does."""
-    pool, later = (jax.jit(jax.vmap(net.init))(jax.random.split(jax.random.key(seed), 3)) for seed in (9, 10))
+    pool, later = _pools(net)
     source = dc.with_pool(dc.source(data.train, real_per_class=real_per_class), pool)
     return dc.with_segments(source, pool, later)
+
+
+@functools.cache
+def _pools(net):
+    init = jax.jit(jax.vmap(net.init))
+    return [init(jax.random.split(jax.random.key(seed), 3)) for seed in (9, 10)]
 
 
 def loop_over(steps, state, *, key, step, source):

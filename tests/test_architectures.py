@@ -43,8 +43,6 @@ def _surroundings(tmp_path, monkeypatch):
     data = dc.data.load("digits")
     chosen = np.concatenate([np.flatnonzero(data.train.label == k)[:2] for k in range(10)])
     np.savez("set.npz", images=np.asarray(data.train.image)[chosen], labels=data.train.label[chosen])
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def found():

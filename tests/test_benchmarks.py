@@ -20,12 +20,6 @@ from dcjax.training import cross_entropy
 TINY = {"width": 4, "classes": 2, "real": 4}
 
 
-@pytest.fixture(autouse=True)
-def _no_cache():
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.mark.parametrize(
     ("files", "distances"),
     [(golden.FILES[:1], golden.DISTANCES[:1]), pytest.param(golden.FILES, golden.DISTANCES, marks=pytest.mark.slow)],

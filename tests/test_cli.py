@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -29,11 +28,9 @@ ITERATIONS = 4
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def start(*arguments):

@@ -36,10 +36,8 @@ QUICK = ("--network", "mlp", "--eval-epochs", "1", "--num-students", "2")
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(name="chosen", scope="module")

@@ -21,10 +21,8 @@ from experiments.settings.saved import dump
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(name="filled")

@@ -33,10 +33,8 @@ NETWORK = ("--", "--network", "mlp")
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch, no_pictures):
-    """A directory of its own, and no trace of one command in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def result(place=PLACE):

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import filelock
-import jax
 import numpy as np
 import pytest
 
@@ -22,10 +21,8 @@ SMALL = ("--network", "mlp", "--num-students", "2", "--eval-epochs", "1", "--che
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(name="whole_run", scope="module")

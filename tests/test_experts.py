@@ -34,7 +34,6 @@ def _made(tmp_path_factory):
     """A directory with experts below it."""
     place = tmp_path_factory.mktemp("made")
     assert command.main([*FEW, "--workdir", str(place / PLACE), *MLP]) == 0
-    jax.config.update("jax_compilation_cache_dir", None)
     return place
 
 
@@ -42,8 +41,6 @@ def _made(tmp_path_factory):
 def _surroundings(made, tmp_path, monkeypatch, no_pictures):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def weights(place=PLACE, number=3, epochs=4):

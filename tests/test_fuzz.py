@@ -77,8 +77,7 @@ def _run(tmp_path_factory):
     run = tmp_path_factory.mktemp("fuzz") / "run"
     with contextlib.redirect_stdout(io.StringIO()):
         assert main([*SMALL, "--iterations", "4", "--workdir", str(run)]) == 0
-    yield run
-    jax.config.update("jax_compilation_cache_dir", None)
+    return run
 
 
 @pytest.fixture(name="job", scope="module")

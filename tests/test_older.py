@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -18,10 +17,8 @@ ROUNDING = {"rtol": 1e-5, "atol": 1e-6}  # of other machines and XLA flags: all 
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch, no_pictures):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(name="expected", scope="module")

@@ -72,15 +72,6 @@ def test_classes_are_looped_over_as_bytes(name):
         assert kinds == {jnp.dtype(kind)}
 
 
-@pytest.fixture(name="optimized")
-def _optimized():
-    """Compiles as programs are outside of tests."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_draw_waits_in_less_memory(name, optimized):

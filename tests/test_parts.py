@@ -34,8 +34,6 @@ def _surroundings(tmp_path, monkeypatch, no_pictures):
     for axis in parts.AXES.values():
         monkeypatch.setattr(axis, "members", dict(axis.members))
     monkeypatch.setitem(dc.artifact.DECODERS, "tinted", None)  # registered by some tests, gone after them
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(name="tinted_part")

@@ -6,7 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-import jax
 import pytest
 
 from dcjax import InputError
@@ -27,10 +26,8 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one run in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 CONDENSING = "--method dc, dsa, dm, idc_i, idc, dd, dd_known, ld, bptt, rtp, mtt, tesla, haba: choose one of them, or leave it out with"

@@ -102,7 +102,7 @@ def cost(name):
 @pytest.mark.parametrize(
     "name", [name for name in NAMES if cost(name) < 5e8 or name == "dc-mnist-1"]
 )  # others take minutes
-def test_students_meet_the_stated_accuracy(name):
+def test_students_meet_the_stated_accuracy(name, optimized):
     described, condensed = dc.shipped()[name], dc.load_condensed(name)
     settings = dict(described.network)
     if condensed.meta["dataset"] == "mnist" and not Path("../shared/tfds").exists():

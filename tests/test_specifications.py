@@ -73,7 +73,6 @@ def test_a_set_is_evaluated_on_specified_networks(tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     with pytest.raises(dc.InputError, match=r"^convnet:depth=4: 4 blocks pool 8x8 images to nothing: lower the depth"):
         evaluate([*words[:3], "--networks", "mlp,convnet:depth=4"])
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def test_a_strategy_draws_from_its_operators_alone():

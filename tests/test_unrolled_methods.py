@@ -36,8 +36,6 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch, no_pictures):
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def read(path):

@@ -105,10 +105,8 @@ WRONG = [  # (command line, what is said)
 
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path, monkeypatch):
-    """A directory of its own, and no trace of one command in the next."""
+    """A directory of its own."""
     monkeypatch.chdir(tmp_path)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.mark.parametrize(("line", "said"), [pytest.param(*case, id=case[0][:60]) for case in WRONG])

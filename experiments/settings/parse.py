@@ -6,6 +6,7 @@ flags there are; then all flags of that combination are read.
 
 import argparse
 import dataclasses
+import itertools
 import os
 import re
 import shlex
@@ -83,9 +84,12 @@ def default_workdir(method: str, dataset: str, ipc: int, resume: bool) -> str:
     kind, _, path = dataset.partition(":")
     name = f"{kind}-{Path(path).stem}" if path else kind
     base = Path("runs") / f"{method}-{safe_name(name)}-{ipc}"
-    candidates = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
-    taken = next(i for i, path in enumerate(candidates) if not path.exists())
-    return str(candidates[max(taken - 1, 0) if resume else taken])
+
+    def numbered(i):
+        return base if i == 1 else base.with_name(f"{base.name}-{i}")
+
+    free = next(i for i in itertools.count(1) if not numbered(i).exists())
+    return str(numbered(max(free - 1, 1) if resume else free))
 
 
 def safe_name(text: str) -> str:
