@@ -4,6 +4,7 @@
 comparison's sets, of the first seed each, in the `result.json` of its runs there.
 """
 
+import copy
 import difflib
 import functools
 import json
@@ -31,7 +32,7 @@ class Shipped(NamedTuple):
 
 def shipped() -> dict[str, Shipped]:
     """Gives all sets that come with the package, by name."""
-    return {path.stem: _described(path) for path in sorted(PLACE.glob("*.npz"))}
+    return {path.stem: copy.deepcopy(_described(path)) for path in sorted(PLACE.glob("*.npz"))}
 
 
 def located(path: Path | str) -> Path:

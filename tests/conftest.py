@@ -37,16 +37,18 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture
 def optimized():
-    """Programs as users have them: for what takes longer to run than to compile, or measures a program."""
+    """Programs with XLA's optimizations: for what takes longer to run than to compile, or measures a program."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # JAX does not tell programs with and without them apart
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+    jax.clear_caches()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
-    """Decoded images and compiled programs of the tests' own, one for all their processes, which compile as little as they do."""
+    """A place of the tests' own for decoded images and compiled programs, one for all workers; processes that they start optimize no more."""
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
     place = tmp_path_factory.getbasetemp()
     place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "cache"

@@ -42,7 +42,7 @@ def small_data(num_classes: int = 3, size: int = 8, channels: int = 1) -> dc.dat
     return dc.data.from_arrays((image, label))
 
 
-_network = functools.cache(dc.network)  # what was compiled for one serves all tests of a file
+_network = functools.cache(dc.network)  # what is compiled for one serves all tests of a process
 
 
 def small_net(data: dc.data.Dataset, **fields) -> dc.Network:
@@ -67,8 +67,8 @@ def source_of(data: dc.data.Dataset, net: dc.Network, real_per_class: int) -> dc
 
 @functools.cache
 def _pools(net):
-    init = jax.jit(jax.vmap(net.init))
-    return [init(jax.random.split(jax.random.key(seed), 3)) for seed in (9, 10)]
+    init = jax.jit(jax.vmap(net.init))  # their weights as NumPy's, which are on no device
+    return [jax.tree.map(np.asarray, init(jax.random.split(jax.random.key(seed), 3))) for seed in (9, 10)]
 
 
 def loop_over(steps, state, *, key, step, source):

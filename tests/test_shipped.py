@@ -31,6 +31,11 @@ def test_a_set_is_loaded_by_name_as_from_its_file(name):
     assert count % described.ipc == 0  # several from the bytes of one, where it is factorised
 
 
+def test_what_is_done_to_a_description_is_not_done_to_the_next():
+    dc.shipped()["dc-mnist-1"].network.clear()
+    assert dc.shipped()["dc-mnist-1"].network["width"] == 128
+
+
 def test_a_name_that_is_none_is_refused_with_those_that_are():
     with pytest.raises(dc.InputError, match=r"There is no file dc-mnst-1, .*dc-mnist-1"):
         dc.load_condensed("dc-mnst-1")

@@ -127,6 +127,14 @@ def test_a_run_directory_is_never_named_by_what_no_file_system_takes():
     assert default_workdir("dc", "cifar10/x:1.0\0\n*", 1, resume=False) == "runs/dc-cifar10-x-1-1"
 
 
+def test_a_run_directory_is_the_first_free_one_and_the_last_taken_one_is_resumed(tmp_path):
+    for taken in ("dc-digits-1", "dc-digits-1-2", "dc-digits-1-4"):
+        (tmp_path / "runs" / taken).mkdir(parents=True)
+    assert default_workdir("dc", "digits", 1, resume=False) == "runs/dc-digits-1-3"
+    assert default_workdir("dc", "digits", 1, resume=True) == "runs/dc-digits-1-2"
+    assert default_workdir("dm", "digits", 1, resume=True) == "runs/dm-digits-1"
+
+
 def test_an_older_run_of_the_whole_data_goes_on_whatever_its_ipc(tmp_path):
     parse(["--method", "whole"]).replace(ipc=5)
 
