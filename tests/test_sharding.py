@@ -26,6 +26,7 @@ def two_steps(data, devices):
         state = jax.jit(condenser.init)(jax.random.key(0), source.draw(jax.random.key(2)))
         state, metrics = dc.iteration(condenser, steps=2)(jax.random.key(1), state, source, 0)
         assert all(leaf.is_fully_replicated for leaf in jax.tree.leaves(state))
+        assert {leaf.sharding.num_devices for leaf in jax.tree.leaves(state)} == {devices}
         return jax.tree.map(np.asarray, (state, metrics))
 
 
