@@ -18,6 +18,11 @@ def golden(name: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
+def in_double(tree):
+    """The same numbers in double precision, for programs under `jax.enable_x64`; integers stay as they are."""
+    return jax.tree.map(lambda x: np.asarray(x, float) if np.issubdtype(x.dtype, np.floating) else x, tree)
+
+
 def golden_params(arrays: dict[str, np.ndarray], prefix: str = "") -> dict:
     """A ConvNet's weights from names such as `conv0_kernel`."""
     leaves = {"conv": ("kernel", "bias"), "norm": ("scale", "bias"), "dense": ("kernel", "bias")}

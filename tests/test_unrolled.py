@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import dense_net, golden, golden_params, relative_error, small_data
+from helpers import dense_net, golden, golden_params, in_double, relative_error, small_data
 
 import dcjax as dc
 from dcjax import backend, minibatches, rates, training
@@ -60,23 +60,25 @@ def test_inner_losses_are_the_published_ones(published):
     ],
 )
 def test_outer_loss_and_both_gradients_are_the_published_ones(published, micro_batch, memory):
+    """In double precision: some activations are within single precision's rounding of ReLU's kink, and one moves a gradient by 1 %."""
     arrays, net, parameterization, syn = published
+    arrays, syn = in_double(arrays), in_double(syn)
     objective = dc.unrolled(net, optax.sgd(1.0, momentum=0.9), steps=4, order=everything, rate=rates.fixed(0.01))
-    label = np.asarray(arrays["real_labels"])
-    real = dc.Batch(jnp.asarray(arrays["real"])[None], jnp.eye(3)[label][None])
-    real = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (3, *x.shape[1:])), real
+    label = np.eye(3)[arrays["real_labels"]]
+    same = dc.Batch(
+        *(np.stack([x] * 3) for x in (arrays["real"], label))
     )  # the mean of three times the same is the same
 
     def loss(syn):
         point = dc.Point(golden_params(arrays))
         return objective.loss(jax.random.key(0), (), point, parameterization.decode(syn), real)[0]
 
-    with backend.answering_for("cpu", micro_batch=micro_batch, memory=memory):
+    with jax.enable_x64(True), backend.answering_for("cpu", micro_batch=micro_batch, memory=memory):
+        real = jax.tree.map(jnp.asarray, same)
         value, gradient = jax.jit(jax.value_and_grad(loss))(syn)
-    assert value == pytest.approx(float(arrays["outer_loss"]), rel=1e-5)
-    assert relative_error(gradient["bases"], arrays["grad_bases"]) < 1e-4
-    assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < 1e-4
+    assert value == pytest.approx(float(arrays["outer_loss"]), rel=1e-6)
+    assert relative_error(gradient["bases"], arrays["grad_bases"]) < 1e-6
+    assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < 1e-6
 
 
 DATA = small_data()
