@@ -76,9 +76,9 @@ def test_outer_loss_and_both_gradients_are_the_published_ones(published, micro_b
     with jax.enable_x64(True), backend.answering_for("cpu", micro_batch=micro_batch, memory=memory):
         real = jax.tree.map(jnp.asarray, same)
         value, gradient = jax.jit(jax.value_and_grad(loss))(syn)
-    assert value == pytest.approx(float(arrays["outer_loss"]), rel=1e-6)
-    assert relative_error(gradient["bases"], arrays["grad_bases"]) < 1e-6
-    assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < 1e-6
+        assert value == pytest.approx(float(arrays["outer_loss"]), rel=1e-6)
+        assert relative_error(gradient["bases"], arrays["grad_bases"]) < 1e-6
+        assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < 1e-6
 
 
 DATA = small_data()
