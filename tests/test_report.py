@@ -373,6 +373,7 @@ def test_comparisons_of_the_same_data_and_evaluation_are_one_table(tmp_path):
         ["method", "1 per class", "paper", "random", "10 per class", "paper"],
         ["---"] * 6,
         ["DC", "61.0 ± 1.0 (below random)", "28.3 ± 0.5", "66.0 ± 1.0", "", ""],
+        ["random", "66.0 ± 1.0", "14.4 ± 2.0", "", "", ""],
         ["herding", "", "", "", "37.0 ± 1.0", "31.6 ± 0.7"],
         ["whole, 300 epochs", "85.0 ± 1.0", "84.8 ± 0.1", "", "85.0 ± 1.0", "84.8 ± 0.1"],
     ]

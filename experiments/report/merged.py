@@ -36,7 +36,10 @@ class Table(NamedTuple):
 
 
 def table(figures: Iterable[Figure]) -> Table:
-    """Merges figures of some settings; those of one cell are pooled. Random images are a column, and a row where no other shows them."""
+    """Merges figures of some settings; those of one cell are pooled.
+
+    Random images are a column, and a row where no other shows them or a paper's figure stands beside them.
+    """
     cells: dict[tuple, list[Figure]] = {}
     for each in figures:
         cells.setdefault((each.setting, each.method, each.label, each.ipc), []).append(each)
@@ -52,7 +55,7 @@ def table(figures: Iterable[Figure]) -> Table:
         for ipc, cell in zip(sizes, line.cells)
         if cell.random
     }
-    return Table(sizes, [line for line in lines if line.method != "random" or not _holds(line, sizes) <= shown])
+    return Table(sizes, [line for line in lines if line.method != "random" or _adds(line, sizes, shown)])
 
 
 def settings(figures: Iterable[Figure]) -> dict[Setting, list[Figure]]:
@@ -85,8 +88,9 @@ def _with_notes(cell):
     return f"{cell.ours} ({', '.join(cell.notes)})" if cell.notes else cell.ours
 
 
-def _holds(line, sizes):
-    return {(line.setting, ipc) for ipc, cell in zip(sizes, line.cells) if cell.ours}
+def _adds(line, sizes, shown):
+    """Tells whether a row of random images has more to show than the column of other rows does."""
+    return any(cell.ours and (cell.paper or (line.setting, ipc) not in shown) for ipc, cell in zip(sizes, line.cells))
 
 
 def _place(key):
