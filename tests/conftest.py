@@ -11,7 +11,7 @@ import pytest
 
 QUICK = {  # flags of XLA for programs that are compiled more often than they run
     "xla_cpu_use_fusion_emitters": "false",  # of two ways to make machine code, this one takes longer
-    "xla_cpu_parallel_codegen_split_count": "1",  # parts to compile at once, while the other core has tests of its own
+    "xla_cpu_parallel_codegen_split_count": "1",  # parts to compile at once; another number may round otherwise
 }
 
 
@@ -26,7 +26,7 @@ for flag, value in QUICK.items():
     given = os.environ.get("XLA_FLAGS", "")
     if flag not in given and _is_known(flag):
         os.environ["XLA_FLAGS"] = f"{given} --{flag}={value}".strip()  # other processes inherit it
-gc.set_threshold(100_000, 20, 20)  # tracing makes so many objects that looking for dead ones takes a tenth of the time
+gc.set_threshold(100_000, 20, 10)  # tracing makes so many objects that Python would look for dead ones all the time
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_disable_most_optimizations", True)  # most of the time would be spent compiling
 jax.config.update("jax_default_matmul_precision", "float32")

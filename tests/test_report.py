@@ -633,6 +633,30 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
     assert "cannot be written (No such file or directory): give another path." in capsys.readouterr().err
 
 
+def test_random_images_are_the_same_in_their_row_and_beside_other_methods():
+    setting = Setting("cifar10", "ConvNet-128", "300 epochs")
+    of_one_draw, of_three = ({"mean": mean, "std": std, "students": 3} for mean, std in ((14.9, 0.4), (15.2, 1.1)))
+    own = Figure(setting, "random", "random", 1, of_one_draw, 1, {"mean": 15.6, "std": 2.0}, None)
+    several = own._replace(score=of_three, sets=3)
+    run = Figure(setting, "dc", "DC", 1, score(27.6), 1, None, {"mean": 15.5, "std": 1.3, "students": 10})
+    herding = Figure(setting, "herding", "herding", 1, score(20.8), 1, None, None)
+
+    def told(*figures):
+        return dict(merged.columns(merged.table(figures)))
+
+    found = told(own, run, herding)
+    assert found["1 per class"][1:] == ["15.5 ± 1.3 (a miss)", "20.8 ± 0.5"]
+    assert found["random"] == ["15.5 ± 1.3", "", "15.5 ± 1.3"]
+    assert told(own, several, herding)["random"][-1] == "15.2 ± 1.1", "of as many students those on more draws"
+
+
+def test_a_deviation_that_is_small_is_not_called_zero():
+    assert words.accuracy({"mean": 98.246, "std": 0.02, "students": 3}) == "98.25 ± 0.02"
+    assert words.accuracy({"mean": 98.246, "std": 0.05, "students": 3}) == "98.2 ± 0.1"
+    assert words.accuracy({"mean": 98.246, "std": 0.0, "students": 3}) == "98.2 ± 0.0"
+    assert words.accuracy({"mean": 98.246, "std": 0.02, "students": 1}) == "98.2"
+
+
 def test_a_copy_of_a_run_counts_once_and_another_normalisation_is_another_setting():
     setting = Setting(*range(len(Setting._fields)))
     score = {"mean": 1.0, "std": 1.0, "students": 2, "values": [0.0, 2.0]}

@@ -60,25 +60,33 @@ def test_inner_losses_are_the_published_ones(published):
     ],
 )
 def test_outer_loss_and_both_gradients_are_the_published_ones(published, micro_batch, memory):
-    """In double precision: some activations are within single precision's rounding of ReLU's kink, and one moves a gradient by 1 %."""
+    """In single precision as XLA divides programs of itself: otherwise rounding may take an activation over ReLU's kink."""
+    with backend.answering_for("cpu", micro_batch=micro_batch, memory=memory):
+        check_outer(published, {"xla_cpu_parallel_codegen_split_count": 32}, 1e-5, 1e-4)
+
+
+def test_in_double_precision_they_are_so_to_the_published_numbers_own_rounding(published):
+    arrays, *parts, syn = published
+    with jax.enable_x64(True):
+        check_outer((in_double(arrays), *parts, in_double(syn)), {}, 1e-6, 1e-6)
+
+
+def check_outer(published, options, of_loss, of_gradients):
     arrays, net, parameterization, syn = published
-    arrays, syn = in_double(arrays), in_double(syn)
     objective = dc.unrolled(net, optax.sgd(1.0, momentum=0.9), steps=4, order=everything, rate=rates.fixed(0.01))
-    label = np.eye(3)[arrays["real_labels"]]
-    same = dc.Batch(
-        *(np.stack([x] * 3) for x in (arrays["real"], label))
-    )  # the mean of three times the same is the same
+    label = jnp.eye(3)[np.asarray(arrays["real_labels"])]
+    same = (jnp.stack([x] * 3) for x in (arrays["real"], label))  # the mean of three times the same is the same
+    real = dc.Batch(*same)
 
     def loss(syn):
         point = dc.Point(golden_params(arrays))
         return objective.loss(jax.random.key(0), (), point, parameterization.decode(syn), real)[0]
 
-    with jax.enable_x64(True), backend.answering_for("cpu", micro_batch=micro_batch, memory=memory):
-        real = jax.tree.map(jnp.asarray, same)
-        value, gradient = jax.jit(jax.value_and_grad(loss))(syn)
-        assert value == pytest.approx(float(arrays["outer_loss"]), rel=1e-6)
-        assert relative_error(gradient["bases"], arrays["grad_bases"]) < 1e-6
-        assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < 1e-6
+    value, gradient = jax.jit(jax.value_and_grad(loss), compiler_options=options)(syn)
+    assert gradient["bases"].dtype == syn["bases"].dtype
+    assert value == pytest.approx(float(arrays["outer_loss"]), rel=of_loss)
+    assert relative_error(gradient["bases"], arrays["grad_bases"]) < of_gradients
+    assert relative_error(gradient["addresses"].swapaxes(0, 1), arrays["grad_coefficients"]) < of_gradients
 
 
 DATA = small_data()

@@ -46,6 +46,7 @@ def table(figures: Iterable[Figure]) -> Table:
     found = {key: pooled(several) for key, several in cells.items()}
     sizes = sorted({each.ipc for each in found.values()} - {None})
     random = _randoms(found.values())
+    found = {key: _as_column(each, random) for key, each in found.items()}
     rows = sorted(dict.fromkeys(key[:3] for key in found), key=_place)  # in the order of methods, others as they came
     lines = [_line(row, found, sizes, random) for row in rows]
     shown = {
@@ -108,6 +109,11 @@ def _randoms(figures: Iterable[Figure]) -> dict[tuple[Setting, int | None], dict
             if known is None or score.get("students", 0) > known.get("students", 0):
                 found[each.setting, each.ipc] = score
     return found
+
+
+def _as_column(figure, random):
+    """Gives random images in a row the accuracy that their column shows, which may be of a run of another method."""
+    return figure._replace(score=random[figure.setting, figure.ipc]) if figure.method == "random" else figure
 
 
 def _line(row, found, sizes, random):

@@ -11,7 +11,7 @@ from experiments.report.cells import Figure
 def pooled(figures: Iterable[Figure]) -> Figure:
     """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
 
-    Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more.
+    Of as many students, those on more sets are taken. Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more.
     """
     distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
     longest = max(map(_made, distinct.values()))
@@ -30,7 +30,7 @@ def pooled(figures: Iterable[Figure]) -> Figure:
         }
         is_complete = all(each.is_complete for each in figures)
         return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
-    best = max(figures, key=lambda each: each.score.get("students", 0))
+    best = max(figures, key=lambda each: (each.score.get("students", 0), each.sets))
     return best._replace(paper=next((each.paper for each in figures if each.paper), None))
 
 

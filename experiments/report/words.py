@@ -59,11 +59,15 @@ def recipe(name: str, augmented: bool) -> str:
 
 
 def accuracy(score: dict | None) -> str:
-    """Writes mean and deviation in percent: no deviation if it is unknown or of one student, nothing without a score."""
+    """Writes mean and deviation in percent: no deviation if it is unknown or of one student, nothing without a score.
+
+    A deviation that a decimal would make 0.0 has two.
+    """
     if not score:
         return ""
     is_spread = "std" in score and score.get("students") != 1
-    return f"{score['mean']:.1f}" + (f" ± {score['std']:.1f}" if is_spread else "")
+    digits = 2 if is_spread and 0.005 <= score["std"] < 0.05 else 1
+    return f"{score['mean']:.{digits}f}" + (f" ± {score['std']:.{digits}f}" if is_spread else "")
 
 
 def signed(value: float) -> str:
