@@ -16,9 +16,9 @@ import pytest
 from helpers import small_data
 
 import dcjax as dc
-from experiments.report import charts, documents, heat, markdown, merged, page, records, tables, times, words
+from experiments.report import charts, documents, heat, labels, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
-from experiments.report.cells import Figure, Setting, _beside, _network, of_run
+from experiments.report.cells import Figure, Setting, of_run
 from experiments.report.pooling import pooled
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
@@ -403,6 +403,14 @@ def test_a_readme_has_a_table_for_each_data_set_of_methods_and_no_commands(tmp_p
     assert text.endswith("[results/README.md](results/README.md).\n")
 
 
+@pytest.mark.parametrize(("asked", "is_complete"), [(20, True), (21, False)])
+def test_a_figure_of_every_student_is_complete_though_its_run_is_not(asked, is_complete, tmp_path):
+    content = result(complete=False, accuracy={"condensed": score(91.89, students=20)})
+    content["config"]["num_students"] = asked
+    (run,) = find(write(tmp_path / "run", "result.json", content)).runs
+    assert of_run(run).is_complete == is_complete
+
+
 def test_runs_that_differ_in_their_seed_are_one_figure(tmp_path):
     for seed, values in enumerate(([90.0, 92.0], [94.0, 96.0])):
         accuracy = {"condensed": {**score(float(np.mean(values)), students=2), "values": values}}
@@ -671,10 +679,14 @@ def test_a_copy_of_a_run_counts_once_and_another_normalisation_is_another_settin
     }
     elsewhere = one._replace(score={**score, "students": 3, "values": [1.0, 2.0, 3.0]}, beside=("5",))
     assert pooled([one, elsewhere]).score["students"] == 3, "images chosen by other networks are not pooled"
-    assert _beside("herding", {}) == _beside("herding", {"coreset_epochs": 20, "zca_epsilon": 0.1, "zca": False})
-    assert _beside("herding", {"coreset_epochs": "5"}) == ("5",)
-    assert _beside("dc", {"zca": True, "zca_epsilon": 0.2}) == ("0.2",)
-    assert _beside("dc", {"zca_epsilon": 0.2}) == _beside("a method of one's own", {}) == ()
+    assert labels.unshown("herding", {}) == labels.unshown(
+        "herding", {"coreset_epochs": 20, "zca_epsilon": 0.1, "zca": False}
+    )
+    assert labels.unshown("herding", {"coreset_epochs": "5"}) == ("5",)
+    assert labels.unshown("dc", {"zca": True, "zca_epsilon": 0.2}) == ("0.2",)
+    assert labels.unshown("dc", {"zca_epsilon": 0.2}) == labels.unshown("a method of one's own", {}) == ()
     config = {"network": "convnet", "width": 8}
-    assert _network({**config, "zca": True}) == _network({**config, "zca": ""}) == "ConvNet-8, whitened"
-    assert _network({**config, "zca": False, "only_classes": [0, 1]}) == _network({**config, "only_classes": "0,1"})
+    assert labels.network({**config, "zca": True}) == labels.network({**config, "zca": ""}) == "ConvNet-8, whitened"
+    assert labels.network({**config, "zca": False, "only_classes": [0, 1]}) == labels.network(
+        {**config, "only_classes": "0,1"}
+    )
