@@ -475,6 +475,16 @@ def test_a_run_that_is_not_complete_says_so(tmp_path):
     assert "not complete" not in page_of(measured(tmp_path / "whole", complete=True))
 
 
+def test_the_table_of_runs_names_what_is_not_complete_and_iterations_that_were_left_out(tmp_path):
+    command = "python -m experiments.run --method dm --dataset cifar10 --ipc 10 --iterations 740"
+    content = result("dm", "cifar10", 10, {"condensed": score(45.0)}, {}, complete=False, command=command)
+    content["config"] = dump(parse(shlex.split(command)[3:]))
+    (run,) = find(write(tmp_path / "run", "result.json", content)).runs
+    found = tables.row(run)
+    assert found.notes["method"] == "random or whole not complete, 740 of 20000 iterations"
+    assert (found.paper, found.difference, found.notes["difference"]) == ("48.9 ± 0.6", "\N{MINUS SIGN}3.9", "a miss")
+
+
 def test_the_whole_set_stands_beside_the_paper_only_at_its_epochs(tmp_path):
     paper = {"whole": {"mean": 99.6, "std": 0.0}}
     for epochs, shown in ((1000, "99.6 ± 0.0"), (30, "")):

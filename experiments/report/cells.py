@@ -42,7 +42,7 @@ class Figure(NamedTuple):
 
 def of_run(run: Run) -> Figure:
     """Gives the figure of a run."""
-    config, own = run.config, "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
+    config, own = run.config, run.own
     method, is_whole = config["method"], config["method"] == "whole"
     given = labels.pairs(shlex.split(run.result["command"]))
     evaluation = {name: value for name, value in config.items() if name.startswith("eval_")}
@@ -58,7 +58,7 @@ def of_run(run: Run) -> Figure:
         1,
         paper,
         run.accuracy.get("random"),
-        _is_complete(run, run.accuracy[own]),
+        run.has_all_students,
         not departs,
         shortened,
         labels.unshown(method, config),
@@ -90,12 +90,6 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
             is_own=not departs and evaluation.get("eval_augment") not in BATCHWISE,
             beside=labels.unshown(method, known),
         )
-
-
-def _is_complete(run, score):
-    """Tells whether a figure is of every student that was asked for, also where another figure of its run is not."""
-    asked = run.config.get("num_students")
-    return run.is_complete or (asked is not None and score["students"] >= asked)
 
 
 def _shortened(config, given):

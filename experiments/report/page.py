@@ -95,7 +95,7 @@ def facts(run: Run) -> list[Fact]:
     verdict = run.result.get("against_random", {}).get("sentence", "")
     others = {
         "beyond noise": verdict,
-        "state": "" if run.is_complete else "not complete",
+        "state": run.state,
         "seed": str(run.config.get("seed", "")),
         "stored": words.size(stored) if stored else "",
         "time": tables.time(run),

@@ -50,9 +50,23 @@ class Run(NamedTuple):
         return found
 
     @property
-    def is_complete(self) -> bool:
-        """Tells whether all that was to be evaluated was."""
-        return self.result.get("complete", True)
+    def own(self) -> str:
+        """Names the accuracy that a run is about: of its set, or of the whole training set."""
+        return "condensed" if "condensed" in self.accuracy else next(iter(self.accuracy))
+
+    @property
+    def has_all_students(self) -> bool:
+        """Tells whether its own accuracy is of every student that was asked for, also where another of its accuracies is not."""
+        asked = self.config.get("num_students")
+        is_whole = self.result.get("complete", True)
+        return is_whole or (asked is not None and self.accuracy[self.own]["students"] >= asked)
+
+    @property
+    def state(self) -> str:
+        """Says what was to be evaluated and was not; empty where all was."""
+        if self.result.get("complete", True):
+            return ""
+        return "random or whole not complete" if self.has_all_students else "not complete"
 
 
 class Comparison(NamedTuple):

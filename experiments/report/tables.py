@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from experiments.methods import CORESETS
 from experiments.report import words
+from experiments.report.cells import of_run
 from experiments.report.records import Comparison, Run
 
 
@@ -30,36 +31,34 @@ _LONGER = {"ipc": "images per class", "machine": "hardware and time"}
 HEADINGS = {name: _LONGER.get(name, name) for name in Row._fields if name not in ("notes", "failures")}
 
 
-def own(run: Run) -> str:
-    """Names the accuracy that a run is about: of its set, or of the whole training set."""
-    return "condensed" if "condensed" in run.accuracy else next(iter(run.accuracy))
-
-
 def difference(run: Run) -> float | None:
     """Computes our mean less the paper's in points, rounded as it is shown; None if the paper has no figure for the run."""
-    paper = run.paper.get(own(run))
-    return round(run.accuracy[own(run)]["mean"] - paper["mean"], 1) if paper else None
+    paper = of_run(run).paper
+    return round(run.accuracy[run.own]["mean"] - paper["mean"], 1) if paper else None
 
 
 def row(run: Run) -> Row:
     config, ours, paper, failures = run.config, run.accuracy, run.paper, failed(run)
+    figure = of_run(run)
     epochs = f", {run.whole_epochs} epochs" if run.whole_epochs and "whole" in ours else ""
-    notes = {name: f"paper {words.accuracy(paper[name])}" for name in ours if name in paper and name != own(run)}
+    notes = {name: f"paper {words.accuracy(paper[name])}" for name in ours if name in paper and name != run.own}
+    if figure.shortened:
+        notes["method"] = "{} of {} iterations".format(*figure.shortened)
     gap = difference(run)
     return Row(
         data=words.dataset(config["dataset"]),
         method=words.method(config["method"]),
         ipc="all" if config["method"] == "whole" else str(config["ipc"]),
         condensed=words.accuracy(ours.get("condensed")),
-        paper=words.accuracy(paper.get(own(run))),
+        paper=words.accuracy(figure.paper),
         difference="" if gap is None else words.signed(gap),
         random=words.accuracy(ours.get("random")),
         whole=words.accuracy(ours.get("whole")) + epochs,
-        students=str(ours[own(run)].get("students", "")),
+        students=str(ours[run.own].get("students", "")),
         network=words.condensing_network(config),
         command=run.result["command"],
         machine=", ".join(filter(None, (run.result.get("hardware"), time(run), run.result.get("note")))),
-        notes={**notes, **failures},
+        notes={name: ", ".join(filter(None, [failures.get(name), notes.get(name)])) for name in {**notes, **failures}},
         failures=set(failures),
     )
 
@@ -71,7 +70,7 @@ def failed(run: Run) -> dict[str, str]:
         found["difference"] = "a miss"
     if run.config["method"] not in CORESETS and {"condensed", "random"} <= ours.keys():
         found |= {"condensed": "below random"} if ours["condensed"]["mean"] < ours["random"]["mean"] else {}
-    return found | ({} if run.is_complete else {"method": "not complete"})
+    return found | ({"method": run.state} if run.state else {})
 
 
 def time(run: Run) -> str:
