@@ -17,7 +17,6 @@ command that was stopped goes on when it is given again.
 import dataclasses
 import itertools
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -157,7 +156,7 @@ def learn(argv: list[str]) -> None:
             stop.advice = "What was done is kept: give the same command again."
             lessons, facts = _lessons(wanted, place, passed, streams[0], stop)
             outcomes.write(place, {"command": command, **facts}, _courses(wanted, streams), memories, lessons)
-            shutil.rmtree(place / "weights", ignore_errors=True)
+            lessons.forget_weights()
 
 
 def _courses(wanted, streams):

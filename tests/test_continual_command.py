@@ -207,6 +207,18 @@ def test_a_network_that_diverged_in_one_step_counts_in_the_others():
         outcomes._mean(accuracy)
 
 
+@pytest.mark.parametrize("has_others", [False, True])
+def test_a_command_removes_its_own_weights_alone(has_others, tmp_path):
+    own, others = tmp_path / "weights" / "own" / "a.npz", tmp_path / "weights" / "a_users.pt"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    if has_others:
+        others.touch()
+    lessons.Lessons(None, None, 2.0, 1, own.parent, None, None).forget_weights()
+    assert [*tmp_path.glob("weights/*")] == [others] * has_others
+    assert others.parent.exists() == has_others
+
+
 def test_a_memory_begun_with_other_experts_is_refused(capsys):
     (PLACE / "mtt-0-1").mkdir(parents=True)
     (PLACE / "experts-0-1").mkdir()

@@ -18,7 +18,7 @@ from helpers import small_data
 import dcjax as dc
 from experiments.report import charts, documents, heat, labels, markdown, merged, page, records, tables, times, words
 from experiments.report.__main__ import BEGIN, END, main, replaced
-from experiments.report.cells import Figure, Setting, of_run
+from experiments.report.cells import Figure, Setting, of_comparison, of_run
 from experiments.report.pooling import pooled
 from experiments.settings.parse import parse
 from experiments.settings.saved import dump
@@ -424,6 +424,34 @@ def test_runs_that_differ_in_their_seed_are_one_figure(tmp_path):
     assert line[-1] == "93.0 ± 2.2"
 
 
+@pytest.mark.parametrize(
+    ("seeds", "values", "expected"),
+    [
+        ((0, 1, 2), ([80.0], [80.0], [90.0]), "83.3 ± 4.7"),  # two seeds may come to the same
+        ((0, 0), ([80.0], [80.0]), "80.0"),  # a copy
+        ((0, 0), ([80.0], [80.0, 90.0]), "85.0 ± 5.0"),  # the same first student
+    ],
+)
+def test_the_students_of_every_seed_count_once(seeds, values, expected, tmp_path):
+    for i, (seed, each) in enumerate(zip(seeds, values)):
+        accuracy = {"condensed": {"mean": np.mean(each), "std": np.std(each), "students": len(each), "values": each}}
+        content = result(accuracy=accuracy, paper={})
+        content["config"]["seed"] = seed
+        write(tmp_path / str(i), "result.json", content)
+    ((_, _, line),) = tabulated(documents.readme(find(tmp_path)))
+    assert line[-1] == expected
+
+
+def test_of_runs_of_several_seeds_random_images_are_those_of_most_students(tmp_path):
+    for seed, random in enumerate((None, score(95.0, students=2), score(96.0, students=1))):
+        own = {**score(90.0, students=1), "values": [90.0 + seed]}
+        content = result(accuracy={"condensed": own} | ({"random": random} if random else {}), paper={})
+        content["config"]["seed"] = seed
+        write(tmp_path / str(seed), "result.json", content)
+    ((_, _, line),) = tabulated(documents.readme(find(tmp_path)))
+    assert line[-2:] == ["91.0 ± 0.8 (below random)", "95.0 ± 0.5"]
+
+
 @pytest.fixture(name="condensed_by")
 def _condensed_by(tmp_path):
     """Gives the figure of a run of DM, at ten images per class of CIFAR-10, with further flags."""
@@ -666,6 +694,24 @@ def test_random_images_are_the_same_in_their_row_and_beside_other_methods():
     assert found["1 per class"][1:] == ["15.5 ± 1.3 (a miss)", "20.8 ± 0.5"]
     assert found["random"] == ["15.5 ± 1.3", "", "15.5 ± 1.3"]
     assert told(own, several, herding)["random"][-1] == "15.2 ± 1.1", "of as many students those on more draws"
+
+
+def test_random_images_that_were_chosen_otherwise_stand_for_themselves_alone():
+    setting = Setting("cifar10", "ConvNet-128", "300 epochs")
+    usual = Figure(setting, "random", "random", 1, score(50.5, students=2), 1, None, None)
+    other = usual._replace(label="random, statistics own", score=score(41.0, students=3), is_own=False)
+    dc_ = Figure(setting, "dc", "DC", 1, score(45.0), 1, None, None)
+    found = dict(merged.columns(merged.table([usual, other, dc_])))
+    assert found["1 per class"] == ["45.0 ± 0.5 (below random)", "50.5 ± 0.5", "41.0 ± 0.5"]
+
+
+def test_rows_of_a_comparison_are_whitened_where_their_methods_are(tmp_path):
+    rows = [cell(method, 1, 50.0) for method in ("random", "dc", "bptt")]
+    for command, is_whitened in (("", True), ("-- --no-zca", False)):
+        (found,) = find(compared(tmp_path / command.strip("- "), rows, command)).comparisons
+        networks = {each.method: each.setting.network for each in of_comparison(found)}
+        assert networks["random"] == networks["dc"] == "ConvNet-128"
+        assert networks["bptt"] == "ConvNet-128" + ", whitened" * is_whitened
 
 
 def test_a_deviation_that_is_small_is_not_called_zero():

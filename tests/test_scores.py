@@ -60,6 +60,25 @@ def test_a_run_measures_anew_what_was_measured_under_other_settings_or_cannot_be
     assert trained == [0]
 
 
+def test_accuracies_under_other_settings_are_set_aside_and_taken_up_when_these_return(tmp_path):
+    path, trained = tmp_path / "scores.json", []
+    for settings in (SETTINGS, {"eval_epochs": 4}, SETTINGS, {"eval_epochs": 4}):
+        scores.resumed(path, settings).measure("condensed", evaluation(1, trained))
+        assert json.loads(path.read_text())["settings"] == settings
+    assert trained == [0, 0]
+    assert len([*tmp_path.iterdir()]) == 2
+
+
+@pytest.mark.parametrize("changed", ["settings", "depends"])
+def test_a_setting_that_chooses_nothing_any_more_is_another(changed, tmp_path):
+    path, trained = tmp_path / "scores.json", []
+    for chosen in (("flip",), (), ()):
+        given = {"eval_dsa_strategy": chosen}
+        store = scores.resumed(path, SETTINGS | (given if changed == "settings" else {}))
+        store.measure("condensed", evaluation(1, trained), given if changed == "depends" else {})
+    assert trained == [0, 0]
+
+
 def test_a_file_of_an_earlier_version_that_noted_more_settings_is_gone_on_with(tmp_path):
     content = {"settings": {**SETTINGS, "baseline": True}, "scores": {"condensed": [0.9]}}
     (tmp_path / "scores.json").write_text(json.dumps(content))

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,6 +115,12 @@ class Lessons:
                 self.store.write()
             found[t, : t + 1] = [scores[case][: self.networks] for case in cases]
         return found
+
+    def forget_weights(self) -> None:
+        """Removes the weights, and the folder around them unless it holds others: those of a stopped command, or a user's files."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.place.parent.rmdir()
 
     def _tested(self, course, t, params):
         net, diverged = self._known(course, t), ~_finite(params)

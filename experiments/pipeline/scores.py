@@ -12,6 +12,7 @@ import numpy as np
 
 from dcjax import InputError, files
 from experiments.pipeline import show
+from experiments.pipeline.processes import on_first
 from experiments.pipeline.rundir import write_text
 
 Evaluation = Callable[[Sequence[float], Callable[[np.ndarray], None]], np.ndarray]  # (finished, note) -> all accuracies
@@ -38,13 +39,11 @@ class ScoreStore:
             evaluation: trains and tests.
             depends: settings that this case depends on beside those of the store; measured under others, it is measured anew.
         """
-        depends = _as_in_a_file(depends or {})
-        noted = self.content["settings"] | self.content.get("depends", {}).get(
-            case, {}
-        )  # earlier versions noted all in one
-        if not depends.items() <= noted.items():
+        own = self.content.get("depends", {}).get(case, {})
+        if not _hold(self.content["settings"] | own, depends or {}):  # earlier versions noted all in one
             self.content["scores"].pop(case, None)
-        if depends:
+        depends = _as_in_a_file(depends or {})
+        if depends or own:
             self.content.setdefault("depends", {})[case] = depends
 
         def note(scores):
@@ -62,13 +61,28 @@ class ScoreStore:
 
 
 def resumed(path: Path, settings: dict) -> ScoreStore:
-    """Opens a run's own store; accuracies under other settings, which a resumed run may have, are measured anew."""
-    settings = _as_in_a_file(settings)
+    """Opens a command's own store. Accuracies under other settings, which a command may have when it is given again, are measured anew.
+
+    Those that were there are set aside in `NAME-DIGEST.json`, the digest being that of their settings, and are taken up when these return.
+    """
+    on_first(lambda: _exchange(path, settings))
     content = _read(path)
     if content is None and path.exists():
         show.say(f"{path} is damaged: its accuracies are measured again.")
-    is_same = content is not None and settings.items() <= content["settings"].items()  # earlier versions noted more
-    return ScoreStore(path, settings, content if is_same else None)
+    return ScoreStore(path, _as_in_a_file(settings), content)
+
+
+def _exchange(path, settings):
+    """Puts a file of other settings aside, and that of these in its place, if there is one."""
+    content, wanted = _read(path), _aside(path, _as_in_a_file(settings))
+    if content and not _hold(content["settings"], settings):
+        path.replace(_aside(path, content["settings"]))
+    if wanted.exists() and not path.exists():
+        wanted.replace(path)
+
+
+def _aside(path, settings):
+    return path.with_name(f"{path.stem}-{_digest(settings)[:12]}{path.suffix}")
 
 
 def opened(path: Path, settings: dict) -> ScoreStore:
@@ -88,6 +102,12 @@ def opened(path: Path, settings: dict) -> ScoreStore:
     if content["settings"] != settings:
         raise InputError(f"{path} holds an evaluation under other settings: remove it, or give another --workdir.")
     return ScoreStore(path, settings, content)
+
+
+def _hold(noted, settings):
+    """Tells whether a file that noted these settings, an earlier version's maybe more, was made under `settings`."""
+    chosen = _as_in_a_file(settings)
+    return chosen.items() <= noted.items() and not (settings.keys() - chosen.keys()) & noted.keys()
 
 
 def _as_in_a_file(settings):

@@ -37,6 +37,7 @@ class Figure(NamedTuple):
     shortened: tuple[int, int] | None = (
         None  # iterations that were made and the paper's, of a run that is the paper's but for these
     )
+    seed: int | None = None  # of a run
     beside: tuple[str, ...] = ()  # values that change a set and that no label shows
 
 
@@ -61,6 +62,7 @@ def of_run(run: Run) -> Figure:
         run.has_all_students,
         not departs,
         shortened,
+        config.get("seed"),
         labels.unshown(method, config),
     )
 
@@ -70,14 +72,14 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
     said, passed = passed_on.split(shlex.split(found.command))
     methods = labels.pairs(said).get("methods", "").split(",")
     dataset, evaluation, given = found.result["dataset"], found.result["evaluation"], labels.pairs(passed)
-    setting = Setting(dataset, labels.network(_config(dataset, given)), labels.judged(evaluation))
     for row in found.rows:
+        config = _config(labels.method_of(row["method"], methods) or "random", dataset, given)
         method = row["method"] if row["method"] in METHODS else ""
         known = {name: value for name, value in given.items() if not method or _has(method, found, name, passed)}
         departs = labels.departures({name: value for name, value in known.items() if name not in aside})
-        is_published = method and not departs and not given.keys() & (labels.OF_NETWORK | labels.OF_DATA)
+        is_published = method and not departs and not given.keys() & {*labels.OF_NETWORK, *labels.OF_DATA, "no_zca"}
         yield Figure(
-            setting,
+            Setting(dataset, labels.network(config), labels.judged(evaluation)),
             method,
             labels.label(
                 labels.row(row["method"], methods), departs, evaluation["eval_epochs"] if method == "whole" else None
@@ -111,10 +113,11 @@ def _has(method, found, name, passed):
     return flags_in([f"--{name}"])[0] in passed_on.flags_of(method, found.result["dataset"], ipc, {}, passed)
 
 
-def _config(dataset, given):
-    """Gives the settings of the network and the images that a comparison has."""
+def _config(method, dataset, given):
+    """Gives the settings of the network and the images that a method has in a comparison."""
     name = given.get("network", "convnet")
-    usual = vars(paper_settings("random", dataset, 1, {"network": name}).parts["network"])
+    own = paper_settings(method, dataset, 1, {"network": name})
+    usual = {**vars(own.parts["network"]), "zca": own.zca and "no_zca" not in given}
     numbers = {each: int(value) if value.isdecimal() else value for each, value in given.items()}
     return {
         **usual,

@@ -36,10 +36,15 @@ def row(name: str, methods: list[str]) -> str:
     """Names a row of a comparison of these methods by its own, in capitals as in papers, with the parts that were replaced."""
     if name in METHODS:
         return words.method(name)
-    method, colon, rest = name.partition(": ")
-    if colon and method in METHODS:
-        return f"{words.method(method)}: {rest}"
-    return f"{words.method(methods[0])}: {name}" if len(methods) == 1 and methods[0] else name
+    method, departs = method_of(name, methods), name.partition(": ")
+    parts = departs[2] if departs[0] in METHODS else name
+    return f"{words.method(method)}: {parts}" if method else name
+
+
+def method_of(name: str, methods: list[str]) -> str:
+    """Gives the method of a row of a comparison of these methods, also where parts were replaced; empty where none is named."""
+    first = name.partition(": ")[0]
+    return first if first in METHODS else methods[0] if len(methods) == 1 else ""
 
 
 def label(name: str, departs: Iterable[str], epochs: int | None = None) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from experiments.methods import CORESETS, METHODS
 from experiments.report import words
 from experiments.report.cells import Figure, Setting
-from experiments.report.pooling import pooled
+from experiments.report.pooling import of_most, pooled
 
 
 class Cell(NamedTuple):
@@ -104,16 +104,19 @@ def _randoms(figures: Iterable[Figure]) -> dict[tuple[Setting, int | None], dict
     """Gives the accuracy of random images for every setting and size: of those that were measured, that of most students."""
     found: dict[tuple[Setting, int | None], dict] = {}
     for each in figures:
-        for score in filter(None, (each.random, each.score if each.method == "random" else None)):
-            known = found.get((each.setting, each.ipc))
-            if known is None or score.get("students", 0) > known.get("students", 0):
-                found[each.setting, each.ipc] = score
-    return found
+        for score in (each.random, each.score if _is_usual(each) else None):
+            found[each.setting, each.ipc] = of_most([found.get((each.setting, each.ipc)), score])
+    return {key: score for key, score in found.items() if score}
+
+
+def _is_usual(figure):
+    """Tells whether random images were chosen and judged as they are beside a method, by settings that no label must name."""
+    return figure.method == "random" and figure.label == words.method("random")
 
 
 def _as_column(figure, random):
     """Gives random images in a row the accuracy that their column shows, which may be of a run of another method."""
-    return figure._replace(score=random[figure.setting, figure.ipc]) if figure.method == "random" else figure
+    return figure._replace(score=random[figure.setting, figure.ipc]) if _is_usual(figure) else figure
 
 
 def _line(row, found, sizes, random):

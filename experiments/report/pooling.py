@@ -11,15 +11,16 @@ from experiments.report.cells import Figure
 def pooled(figures: Iterable[Figure]) -> Figure:
     """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
 
-    Of as many students, those on more sets are taken. Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more.
+    Of as many students, those on more sets are taken. Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more. The figure of random images is that of most students among those that are pooled.
     """
-    distinct = {tuple(each.score.get("values", [id(each)])): each for each in figures}  # not two copies of one run
-    longest = max(map(_made, distinct.values()))
+    runs = _runs(figures)
+    longest = max(map(_made, runs))
     alike: dict[tuple, list[Figure]] = {}
-    for each in distinct.values():
+    for each in runs:
         if _made(each) == longest:
             alike.setdefault(each.beside, []).append(each)
     figures = max(alike.values(), key=lambda group: sum(each.score.get("students", 0) for each in group))
+    random = of_most([each.random for each in figures])
     values = [value for each in figures for value in each.score.get("values", [])]
     if len(figures) > 1 and all(each.score.get("values") for each in figures):
         score = {
@@ -29,9 +30,24 @@ def pooled(figures: Iterable[Figure]) -> Figure:
             "values": values,
         }
         is_complete = all(each.is_complete for each in figures)
-        return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete)
+        return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete, random=random)
     best = max(figures, key=lambda each: (each.score.get("students", 0), each.sets))
-    return best._replace(paper=next((each.paper for each in figures if each.paper), None))
+    return best._replace(paper=next((each.paper for each in figures if each.paper), None), random=random)
+
+
+def of_most(scores: Iterable[dict | None]) -> dict | None:
+    """Gives the accuracy of most students among those that were measured, the first of equals; None without any."""
+    return max(filter(None, scores), key=lambda score: score.get("students", 0), default=None)
+
+
+def _runs(figures):
+    """Leaves one of several runs that share their seed, and so their first students: that of most. Several seeds may come to the same."""
+    found = {}
+    for each in figures:
+        values = each.score.get("values")
+        key = (tuple(values) if each.seed is None else each.seed, each.beside, _made(each)) if values else id(each)
+        found[key] = max(found.get(key, each), each, key=lambda run: run.score.get("students", 0))
+    return [*found.values()]
 
 
 def _made(figure):
