@@ -41,7 +41,9 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Computes Spearman's rank correlation, Pearson's of the two rankings; NaN where one of them ranks nothing before anything."""
+    """Computes Spearman's rank correlation, Pearson's of the two rankings; NaN where one of them holds NaN or ranks nothing before anything."""
+    if np.isnan(first).any() or np.isnan(second).any():
+        return math.nan
     a, b = (ranks(values) - (len(values) + 1) / 2 for values in (first, second))
     scale = math.sqrt((a @ a) * (b @ b))
     return float(a @ b / scale) if scale else math.nan

@@ -132,7 +132,7 @@ def search(argv: list[str]) -> None:
     configure_jax()
     with StopRequest() as stop, sharding.across(wanted.devices):
         paths = [sets.found(path) for path in dict.fromkeys(wanted.runs)]
-        loaded = _source(paths, wanted).load()
+        loaded = _loaded(paths, wanted)
         rest, held_out = loaded.train.hold_out(jax.random.key(wanted.seed), wanted.hold_out)
         data = dataclasses.replace(loaded, train=rest).replicated()
         tried, left_out = _candidates(wanted, data)
@@ -160,12 +160,15 @@ def search(argv: list[str]) -> None:
         show.say(f"Written to {record.path}")
 
 
-def _source(paths, wanted):
-    """Gives the data that all sets were made from."""
+def _loaded(paths, wanted):
+    """Loads the data that all sets were made from, which a run and a file say in other words."""
     found = {sets.source(path, wanted.dataset, wanted.data_dir, wanted.image_size): path for path in paths}
-    if len(found) > 1:
-        raise InputError(f"{' and '.join(map(str, found.values()))} are of different data: search with each alone.")
-    return next(iter(found))
+    (source, path), *others = found.items()
+    data = source.load()
+    for other, theirs in others:
+        if sets.fingerprint(other.load()) != sets.fingerprint(data):
+            raise InputError(f"{path} and {theirs} are of different data: search with each alone.")
+    return data
 
 
 def _candidates(wanted, data):

@@ -28,7 +28,7 @@ from dcjax.shipped import PLACE
 from experiments.parts.networks import ConvNet
 from experiments.parts.values import MaybeCount, MaybeSide, MaybeSize, Seed, Steps, check_ranges, flag
 from experiments.pipeline import lock, scores, sets, show
-from experiments.pipeline.endings import exit_code
+from experiments.pipeline.endings import Diverged, exit_code
 from experiments.pipeline.machine import configure_jax
 from experiments.pipeline.memory import check_memory
 from experiments.pipeline.recipes import PAPERS, recipe
@@ -107,12 +107,21 @@ def evaluate(argv: list[str]) -> None:
             entry.store.content = scores.opened(
                 entry.store.path, entry.store.content["settings"]
             ).content  # as it is now
-        for entry in entries:
-            rows = finish(entry.store, [{**row, "command": command} for row in tests.rows(entry)])
-            show.console.print(show.rivals_table(entry.name, rows))
-            for sentence in show.left_out(rows):
-                show.say(sentence)
-            show.say(f"Written to {entry.store.path}")
+        found = [_test(entry, tests, command) for entry in entries]
+        if not any(rows for rows, _ in found):
+            raise Diverged(found[0][1][0])
+
+
+def _test(entry, tests, command):
+    """Tests a set and tabulates what came of it: gives the rows, and a sentence for each that there is none of."""
+    found, failures = tests.rows(entry)
+    rows = finish(entry.store, [{**row, "command": command} for row in found])
+    if rows:
+        show.console.print(show.rivals_table(entry.name, rows))
+    for sentence in (*show.left_out(rows), *(f"Not in the table: {each}" for each in failures)):
+        show.say(sentence)
+    show.say(f"Written to {entry.store.path}")
+    return rows, failures
 
 
 def _terms(wanted):

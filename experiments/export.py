@@ -89,7 +89,7 @@ def run(argv: list[str]) -> None:
             accuracy = rounding.compared({"exact": source, "png": out}, judge, request.num_students)
         note = out / "export.json"
         write_text(note, json.dumps({**json.loads(note.read_text()), "accuracy": accuracy}, indent=2) + "\n")
-        show.console.print(rounding.table(judge.title, accuracy))
+        show.console.print(rounding.table(judge.title, accuracy, loses_labels=foreign.has_soft_labels(sets[0])))
 
 
 def _draw(out, source, condensed, data_dir):

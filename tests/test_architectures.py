@@ -14,7 +14,7 @@ from helpers import relative_error
 import dcjax as dc
 from dcjax import training
 from experiments import architectures
-from experiments.pipeline import candidates, figures, machine, proxies, standings
+from experiments.pipeline import candidates, figures, machine, proxies, sets, standings
 from experiments.pipeline.search import Search
 from experiments.pipeline.trials import Trials
 from experiments.settings.flags import read
@@ -192,6 +192,15 @@ def test_a_search_takes_idc_s_file_by_its_factor_and_idc_s_recipe_for_it(tmp_pat
     assert architectures._recipe(wanted, known, "mnist", 3).mix is dc.augment.no_mixing
     with pytest.raises(dc.InputError, match="is a bare pair"):
         proxies.condensed_sets([tmp_path / "data.pt"], data, None)
+
+
+def test_sets_are_of_the_same_data_if_what_they_name_is():
+    wanted = read(architectures.Wanted, SEARCH)
+    shipped = {path.stem: path for path in map(sets.found, ("dc-digits-1-convnet32", "dc-digits16-10"))}
+    alike = [Path("set.npz"), shipped["dc-digits-1-convnet32"]]  # a file that names no size, and one that does
+    assert architectures._loaded(alike, wanted).image_shape == (8, 8, 1)
+    with pytest.raises(dc.InputError, match="are of different data: search with each alone"):
+        architectures._loaded([Path("set.npz"), shipped["dc-digits16-10"]], wanted)
 
 
 @pytest.mark.parametrize("name", ["whole", "random", "early_stopping"])

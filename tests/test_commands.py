@@ -272,6 +272,23 @@ def test_an_evaluation_goes_to_the_directory_that_is_named(chosen, monkeypatch):
         evaluate([str(chosen), "--rivals", "none", "--workdir", "file/x"])
 
 
+def test_a_network_whose_students_all_diverge_leaves_what_others_reached(chosen, monkeypatch, capsys):
+    def accuracies(*args, title, **how):
+        return np.array([np.nan if any(lost in title for lost in ("mlp", "depth=2/dc plain/random")) else 0.5])
+
+    monkeypatch.setattr(rivals, "accuracies", accuracies)
+    words = [str(chosen), "--rivals", "random", "--recipes", "dc", "--workdir", "here"]
+    evaluate([*words, "--networks", "convnet,mlp,convnet:depth=2"])
+    rows = json.loads(Path(f"here/{chosen.name}-evaluation.json").read_text())["rows"]
+    found = [(row["network"], [*row["accuracy"]]) for row in rows]
+    assert found == [("convnet", ["condensed", "random"]), ("convnet:depth=2", ["condensed"])]
+    told = capsys.readouterr().out
+    for lost in ("mlp/dc plain/condensed", "convnet:depth=2/dc plain/random"):
+        assert f"Not in the table: {chosen}, {lost}. The training of all 1 students diverged" in told
+    assert evaluate_main([*words, "--networks", "mlp"]) == 1
+    assert "mlp/dc plain/condensed. The training of all 1 students diverged" in capsys.readouterr().err
+
+
 def test_what_another_command_measured_before_this_one_held_the_file_stays(chosen, monkeypatch):
     monkeypatch.setattr(rivals, "accuracies", lambda *args, **how: np.array([0.5]))
     words = [str(chosen), "--rivals", "none", "--workdir", "here"]
@@ -300,7 +317,7 @@ def test_a_recipe_that_does_not_augment_gives_one_row_named_after_itself():
         def measure(self, case, evaluation):
             return {"mean": 50.0, "std": 0.0, "case": case}
 
-    rows = rivals.Tests(terms, None).rows(rivals.Entry("set", condensed, digits, "", 128, Store()))
+    rows, _ = rivals.Tests(terms, None).rows(rivals.Entry("set", condensed, digits, "", 128, Store()))
     assert [(row["recipe"], row["augmented"], row["accuracy"]["condensed"]["case"]) for row in rows] == [
         ("dc", False, "mlp/dc plain/condensed")
     ]

@@ -71,6 +71,16 @@ def test_soft_labels_go_along(format, tmp_path, data):
     chex.assert_trees_all_close(condensed.batch, foreign.read(run, data)[0].batch, atol=1e-5)
 
 
+def test_pictures_note_the_soft_labels_that_their_folders_lose(tmp_path, data, capsys):
+    batch = data.sample(jax.random.key(0), 1)
+    label = np.asarray(0.9 * batch.label + 0.01)[::-1].copy()  # the first image is most of all a nine
+    run = make_run(tmp_path / "run", data, batch._replace(label=label))
+    export(run, "--format", "png", "--num-students", "1")
+    note = json.loads((run / "images" / "export.json").read_text())
+    np.testing.assert_allclose(note["soft_labels"], label[::-1, 0], atol=1e-6)  # folder by folder
+    assert "as PNG (8 bits, hard labels)" in capsys.readouterr().out
+
+
 def test_pytorch_reads_the_set_in_the_published_layout(run, data):
     torch = pytest.importorskip("torch")
     export(run / "condensed.npz", "--format", "pt")

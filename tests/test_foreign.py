@@ -228,7 +228,10 @@ BAD = {
     "no images": (lambda at: save_npz(at / "x.npz", images=IMAGE[:0]), "needs images [T, H, W, C], not (0, 8, 8, 3)"),
     "no rank": (lambda at: save_npz(at / "x.npz", images=IMAGE[0, 0]), "needs images [T, H, W, C], not (8, 3)"),
     "integers": (lambda at: save_npz(at / "x.npz", images=IMAGE.astype(int)), "not int64"),
-    "normalised": (lambda at: save_npz(at / "x.npz", images=NORMALISED), "undo their normalisation"),
+    "normalised": (
+        lambda at: save_npz(at / "x.npz", images=NORMALISED),
+        "undo their normalisation (images * std + mean), and clip",
+    ),
     "channels": (
         lambda at: save_npz(at / "x.npz", images=IMAGE[..., :1]),
         "has images of 8x8x1 (height, width, channels), but arrays has 8x8x3",
@@ -517,6 +520,12 @@ def test_the_factor_is_for_bare_pairs_alone(tmp_path):
 NO_GRIDS = {
     "as many": (pair, (STORED, LABEL), 2, "needs as many images of every class as of the others, with integer labels"),
     "soft labels": (pair, (STORED, np.eye(3)[EVEN]), 2, "of every class as of the others, with integer labels"),
+    "rows of integers": (
+        pair,
+        (STORED, np.eye(3, dtype=int)[EVEN]),
+        2,
+        "of every class as of the others, with integer labels",
+    ),
     "normalised": (pair, (NORMALISED, EVEN), 1, "too far outside [0, 1] to be the pixels of IDC's data.pt"),
     "no cells": (pair, (STORED, EVEN), 5, "Images of side 8 cannot be cut into 5 cells"),
     "below one": (

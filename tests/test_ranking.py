@@ -36,6 +36,7 @@ def test_equal_values_share_their_ranks():
 def test_rank_correlation_by_hand():
     assert ranking.rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx(1)
     assert ranking.rank_correlation([1, 2, 3, 4], [9, 8, 7, 0]) == pytest.approx(-1)
+    assert math.isnan(ranking.rank_correlation([1, math.nan, 3], [3, 2, 1]))
     # without ties it is 1 - 6 sum d^2 / (n (n^2 - 1)), here with d = 1, 1, 1, 1, 0
     assert ranking.rank_correlation([1, 2, 3, 4, 5], [0.2, 0.1, 0.4, 0.3, 0.5]) == pytest.approx(1 - 6 * 4 / 120)
     # ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: products 2.25 + 0.25 * 0 + 2.25 over sqrt(4.5 * 5)

@@ -68,6 +68,15 @@ def test_a_row_has_what_all_sets_came_to_as_they_passed_each_minute_mark():
     assert two["std"] == pytest.approx(spread, abs=0.01)
 
 
+def test_a_set_whose_minutes_or_students_are_not_known_leaves_the_others():
+    lost, older = finished([(2.01, 60.0)], 80.0), finished([(2.01, 60.0)], 80.0)
+    del lost.result["condense_seconds"], older.result["on_the_way"][0]["students"]
+    (row,) = tabulated.rows([lost])
+    assert [point["mark"] for point in row["by_minutes"]] == [2]
+    (row,) = tabulated.rows([older, finished([(2.01, 62.0)], 80.0)])
+    assert [(point["mean"], point.get("students")) for point in row["by_minutes"]] == [(61.0, None), (80.0, 4)]
+
+
 def test_an_evaluation_stands_for_the_marks_that_its_iteration_passed_and_no_others():
     late = {"began": 3.0, "minutes": 6.0, "mean": 60.0, "std": 1.0, "students": 2}
     result = {"on_the_way": [late]}

@@ -94,7 +94,7 @@ def test_a_set_is_tested_beside_the_whole_set_for_as_many_epochs_as_its_recipe_h
     for epochs, expected in ((None, 300), (20, 20)):
         terms = rivals.Terms(("mlp",), ("own",), (True,), ("whole",), 1, 1, epochs, 1, 0)
         stop = type("Stop", (), {"check": None})()
-        (row,) = rivals.Tests(terms, stop).rows(rivals.Entry("set", condensed, digits, "", 128, Store()))
+        (row,), _ = rivals.Tests(terms, stop).rows(rivals.Entry("set", condensed, digits, "", 128, Store()))
         assert row["accuracy"]["whole"]["epochs"] == expected
         assert abs(seen[-1] - expected) <= 1  # DC's schedule has one more
         assert ("relative" in row) == (expected == 300)

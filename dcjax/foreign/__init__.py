@@ -33,6 +33,7 @@ from dcjax.foreign._names import folder_names as folder_names
 from dcjax.foreign._published import is_pair, pair, pt
 from dcjax.foreign._read import folder, npz
 from dcjax.foreign._torch import load
+from dcjax.foreign._write import has_soft_labels as has_soft_labels
 from dcjax.foreign._write import write_npz as write_npz
 from dcjax.foreign._write import write_png as write_png
 from dcjax.foreign._write import write_pt as write_pt

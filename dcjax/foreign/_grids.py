@@ -45,7 +45,7 @@ def adopt_grids(path: Path, found: Found, factor: int | None, data: Dataset) -> 
 
 
 def _check_grids(path, label, stored, factor):
-    if label.dtype.kind not in "iu" or len({*np.bincount(label)}) > 1:
+    if label.dtype.kind not in "iu" or label.ndim != 1 or len({*np.bincount(label)}) > 1:
         raise InputError(
             f"{path} needs as many images of every class as of the others, with integer labels, to be cut by the factor {factor}."
         )

@@ -46,7 +46,7 @@ def _check_foreign(path, image, label):
     if image.size and not np.isnan(image).any() and (image.min() < 0 or image.max() > 1):
         raise InputError(
             f"{path} has floats from {image.min():.3g} to {image.max():.3g} as pixels, but they must lie in [0, 1]: undo their "
-            "normalisation (images * std + mean)."
+            "normalisation (images * std + mean), and clip what learned pixels leave outside."
         )
 
 

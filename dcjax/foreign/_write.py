@@ -92,9 +92,14 @@ def _alone(items):
 
 
 def write_png(out: Path, condensed: Condensed) -> None:
-    """Writes `CLASS/0000.png`, values clipped to [0, 1] and rounded to 8 bits, and `export.json` with all that images cannot hold."""
+    """Writes `CLASS/0000.png`, values clipped to [0, 1] and rounded to 8 bits, and `export.json` with all that images cannot hold.
+
+    An image of soft labels is in the folder of its likeliest class, and `soft_labels` has their rows, folder by folder.
+    """
     pixels = _rows(condensed, condensed.pixels)
-    label = _rows(condensed, condensed.batch.label).argmax(1)
+    soft = _rows(condensed, condensed.batch.label)
+    label = soft.argmax(1)
+    order = np.argsort(label, kind="stable")
     empty = np.flatnonzero(np.bincount(label, minlength=len(condensed.class_names)) == 0)
     if len(empty):
         name = condensed.class_names[empty[0]]
@@ -106,6 +111,7 @@ def write_png(out: Path, condensed: Condensed) -> None:
         "mean": condensed.mean,
         "std": condensed.std,
         "clipped": round(float(((pixels < 0) | (pixels > 1)).mean()), 4),  # the share of values outside [0, 1]
+        **{name: np.asarray(rows).tolist() for name, rows in _soft_labels(soft[order]).items()},  # folder by folder
         "about": _about(condensed),
     }
     with _at_once(out) as temporary:
@@ -143,6 +149,11 @@ def _rows(condensed, grouped):
     """Flattens [K, M, ...] to [T, ...] without padding."""
     is_real = np.asarray(condensed.batch.label).any(-1)
     return np.asarray(grouped)[is_real]
+
+
+def has_soft_labels(condensed: Condensed) -> bool:
+    """Tells whether some labels are not hard, which folders of pictures cannot hold."""
+    return bool(_soft_labels(_rows(condensed, condensed.batch.label)))
 
 
 def _soft_labels(label):

@@ -11,6 +11,7 @@ import numpy as np
 import dcjax as dc
 from dcjax import foreign, ranking
 from experiments.pipeline import show
+from experiments.pipeline.endings import Diverged
 from experiments.pipeline.machine import environment
 from experiments.pipeline.recipes import full_epochs, recipe
 from experiments.pipeline.scores import ScoreStore
@@ -61,24 +62,34 @@ class Tests:
         self._stop = stop
         self._shared: dict[tuple, list[float]] = {}  # accuracies of random images and the whole data, by data and case
 
-    def rows(self, entry: Entry) -> list[dict]:
-        """Gives a row for every network, recipe and augmentation; a recipe without augmentation gives one row."""
-        rows = {}
+    def rows(self, entry: Entry) -> tuple[list[dict], list[str]]:
+        """Gives a row for every network, recipe and augmentation, and a sentence for every set whose students all diverged.
+
+        A recipe without augmentation gives one row; a set that is tested and whose students diverge gives none.
+        """
+        rows, failures = {}, []
         for name, recipe_name, augmented in itertools.product(*self._terms[:3]):
             label, trained = self._recipe(entry, recipe_name, self._terms.epochs)
             case = Case(name, label, augmented and trained != trained.plain())
             if case not in rows:
-                rows[case] = self._row(entry, case, recipe_name)
-        return list(rows.values())
+                rows[case] = self._row(entry, case, recipe_name, failures)
+        return [*filter(None, rows.values())], failures
 
-    def _row(self, entry, case, recipe_name):
+    def _row(self, entry, case, recipe_name, failures):
+        """Gives a row, None if the set's own students diverged; adds to `failures`."""
         full = full_epochs(recipe_name, known(entry.condensed), entry.data.name)
-        own, *others = (
-            (name, self._score(entry, case, recipe_name, name, make, students, epochs) | _said(name, epochs))
-            for name, make, students, epochs in self._rivals(entry, full)
-        )
-        theirs = stated(entry.condensed, _part(case.network, entry.width))
-        accuracy = dict([own, *([("stated", show.summary(np.array(theirs)))] if theirs else []), *others])
+        accuracy = {}
+        for name, make, students, epochs in self._rivals(entry, full):
+            try:
+                score = self._score(entry, case, recipe_name, name, make, students, epochs)
+            except Diverged as diverged:
+                failures.append(f"{entry.name}, {_text(case, name)}. {diverged}")
+            else:
+                accuracy[name] = score | _said(name, epochs)
+            if "condensed" not in accuracy:
+                return None
+            if name == "condensed" and (theirs := stated(entry.condensed, _part(case.network, entry.width))):
+                accuracy["stated"] = show.summary(np.array(theirs))
         replayed = {"left_out": _REPLAYED} if "whole" in self._terms.rivals and not full else {}
         return {**case._asdict(), "accuracy": accuracy, **_scores(accuracy, entry.condensed, full), **replayed}
 
@@ -94,7 +105,7 @@ class Tests:
             yield "whole", lambda key: everything(data), terms.whole_students, terms.whole_epochs or full
 
     def _score(self, entry, case, recipe_name, name, make, students, epochs):
-        text = f"{case.network}/{case.recipe}{'' if case.augmented else ' plain'}/{name}"
+        text = _text(case, name)
         seed = jax.random.fold_in(jax.random.key(self._terms.seed), zlib.crc32(text.encode()))
         key, draw_key = jax.random.split(seed)
         trained = self._recipe(entry, recipe_name, epochs)[1]
@@ -119,6 +130,10 @@ class Tests:
         return recipe(name, known(entry.condensed), entry.data.name, epochs)
 
 
+def _text(case, name):
+    return f"{case.network}/{case.recipe}{'' if case.augmented else ' plain'}/{name}"
+
+
 def network(name: str, width: int, data: dc.data.Dataset) -> dc.Network:
     """Makes a network by its specification; `width` is that of a ConvNet that does not name its own."""
     return dc.network(_part(name, width).build(data.num_classes), data.image_shape)
@@ -140,7 +155,7 @@ def finish(store: ScoreStore, rows: list[dict]) -> list[dict]:
     store.content["rows"] = [{**row, "ars": _augmentation_robust(row, everything)} for row in everything]
     store.content |= environment()
     store.write()
-    return store.content["rows"][-len(rows) :]
+    return store.content["rows"][len(everything) - len(rows) :]
 
 
 def random_rivals(condensed: dc.Condensed) -> dict[str, int]:

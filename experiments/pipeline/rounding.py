@@ -74,12 +74,15 @@ def compared(paths: dict[str, Path], judge: Judge, students: int) -> dict[str, d
     return accuracy
 
 
-def table(title: str, accuracy: dict[str, dict]) -> Table:
-    """Makes the table of what a set is worth as it is and as pictures."""
+def table(title: str, accuracy: dict[str, dict], loses_labels: bool) -> Table:
+    """Makes the table of what a set is worth as it is and as pictures, in whose folders soft labels are lost."""
     made = Table(title=escape(f"{title}: test accuracy (%)"))
     for name in ("training set", "accuracy", "students"):
         made.add_column(name, justify="left" if name == "training set" else "right")
-    for name, label in (("exact", "as it is"), ("png", "as PNG (8 bits)")):
+    for name, label in (
+        ("exact", "as it is"),
+        ("png", "as PNG (8 bits, hard labels)" if loses_labels else "as PNG (8 bits)"),
+    ):
         score = accuracy[name]
         made.add_row(label, f"{score['mean']:.1f} ± {score['std']:.1f}", str(score["students"]))
     return made

@@ -46,9 +46,7 @@ def _by_minutes(settings, results):
     if not settings.get("eval_minutes"):
         return {}
     marks = {mark: [_after(mark, result) for result in results] for mark in sorted(settings["eval_minutes"])}
-    marks[settings["minutes"]] = [
-        {**result["accuracy"]["condensed"], "minutes": result["condense_seconds"] / 60} for result in results
-    ]
+    marks[settings["minutes"]] = [*map(_in_the_end, results)]
     return {"by_minutes": [_pooled(mark, reached) for mark, reached in marks.items() if all(reached)]}
 
 
@@ -60,16 +58,23 @@ def _after(mark, result):
     return passed[0] if passed else None
 
 
+def _in_the_end(result):
+    """Gives the accuracy of the finished set; None where its minutes are not known, since a part of the log was lost."""
+    seconds = result.get("condense_seconds")
+    return None if seconds is None else {**result["accuracy"]["condensed"], "minutes": seconds / 60}
+
+
 def _pooled(mark, reached):
     """Pools students whose means and deviations are known set by set, all of as many students."""
     mean = float(np.mean([each["mean"] for each in reached]))
+    students = [each.get("students") for each in reached]  # earlier versions did not note those on the way
     square = np.mean([each["std"] ** 2 + (each["mean"] - mean) ** 2 for each in reached])
     return {
         "mark": mark,
         "minutes": round(float(np.mean([each["minutes"] for each in reached])), 2),
         "mean": round(mean, 2),
         "std": round(float(square) ** 0.5, 2),
-        "students": sum(each["students"] for each in reached),
+        **({"students": sum(students)} if all(students) else {}),
     }
 
 

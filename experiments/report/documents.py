@@ -13,6 +13,11 @@ _READING = (
     "fewer iterations than the paper's says how many."
 )
 
+_MACHINES = (
+    "Hardware is named as JAX's devices and, in brackets, all cores of the machine: `1 x cpu (2 x ...)` is one device of two cores; a "
+    "device is one core since version 0.2.0, and all of them before."
+)
+
 
 def readme(found: Found, details: str | None = None) -> str:
     """Writes a table for each data set: methods at their own settings x images per class, without what `times` shows.
@@ -48,7 +53,7 @@ def details(found: Found) -> str:
         "Architecture search": [others.search(*each) for each in found.searches],
     }
     parts = [f"## {title}\n\n" + "\n".join(texts) for title, texts in sections.items() if texts]
-    return "\n".join(["# What was measured\n", f"Written by `experiments.report`. {_READING}\n", *parts])
+    return "\n".join(["# What was measured\n", f"Written by `experiments.report`. {_READING} {_MACHINES}\n", *parts])
 
 
 def comparisons(found: list[Comparison]) -> list[str]:

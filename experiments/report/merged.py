@@ -56,7 +56,7 @@ def table(figures: Iterable[Figure]) -> Table:
         for ipc, cell in zip(sizes, line.cells)
         if cell.random
     }
-    return Table(sizes, [line for line in lines if line.method != "random" or _adds(line, sizes, shown)])
+    return Table(sizes, [line for line in lines if not _is_usual(line) or _adds(line, sizes, shown)])
 
 
 def settings(figures: Iterable[Figure]) -> dict[Setting, list[Figure]]:
@@ -109,9 +109,9 @@ def _randoms(figures: Iterable[Figure]) -> dict[tuple[Setting, int | None], dict
     return {key: score for key, score in found.items() if score}
 
 
-def _is_usual(figure):
+def _is_usual(row):
     """Tells whether random images were chosen and judged as they are beside a method, by settings that no label must name."""
-    return figure.method == "random" and figure.label == words.method("random")
+    return row.method == "random" and row.label == words.method("random")
 
 
 def _as_column(figure, random):
