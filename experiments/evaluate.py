@@ -113,15 +113,15 @@ def evaluate(argv: list[str]) -> None:
 
 
 def _test(entry, tests, command):
-    """Tests a set and tabulates what came of it: gives the rows, and a sentence for each that there is none of."""
+    """Tests a set and tabulates what came of it: gives the rows, and a sentence for everything that diverged."""
     found, failures = tests.rows(entry)
-    rows = finish(entry.store, [{**row, "command": command} for row in found])
+    rows = finish(entry.store, [{**row, "command": command} for row in found], failures)
     if rows:
         show.console.print(show.rivals_table(entry.name, rows))
-    for sentence in (*show.left_out(rows), *(f"Not in the table: {each}" for each in failures)):
+    for sentence in (*show.left_out(rows), *(f"Not in the table: {each}" for each in failures.values())):
         show.say(sentence)
     show.say(f"Written to {entry.store.path}")
-    return rows, failures
+    return rows, [*failures.values()]
 
 
 def _terms(wanted):

@@ -28,6 +28,7 @@ from experiments.pipeline.endings import Diverged
 from experiments.pipeline.job import prepare
 from experiments.pipeline.pretrain import Pretraining
 from experiments.pipeline.stop import StopRequest
+from experiments.report import heat
 from experiments.run import main, run
 from experiments.settings.parse import parse
 
@@ -279,8 +280,10 @@ def test_a_network_whose_students_all_diverge_leaves_what_others_reached(chosen,
     monkeypatch.setattr(rivals, "accuracies", accuracies)
     words = [str(chosen), "--rivals", "random", "--recipes", "dc", "--workdir", "here"]
     evaluate([*words, "--networks", "convnet,mlp,convnet:depth=2"])
-    rows = json.loads(Path(f"here/{chosen.name}-evaluation.json").read_text())["rows"]
-    found = [(row["network"], [*row["accuracy"]]) for row in rows]
+    noted = json.loads(Path(f"here/{chosen.name}-evaluation.json").read_text())
+    assert [*noted["diverged"]] == ["mlp/dc plain/condensed", "convnet:depth=2/dc plain/random"]
+    assert [text[:18] for text in heat.networks(noted).left_out] == ["Not in the table: "] * 2
+    found = [(row["network"], [*row["accuracy"]]) for row in noted["rows"]]
     assert found == [("convnet", ["condensed", "random"]), ("convnet:depth=2", ["condensed"])]
     told = capsys.readouterr().out
     for lost in ("mlp/dc plain/condensed", "convnet:depth=2/dc plain/random"):

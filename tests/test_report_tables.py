@@ -41,7 +41,9 @@ def test_comparisons_of_the_same_data_and_evaluation_are_one_table(tmp_path):
     assert all(f"- `{each.command}`" in text for each in found.comparisons)
 
 
-@pytest.mark.parametrize("passed", ["-- --iterations 5", "-- --width 32", "-- --image-size 16", "-- --norm batch"])
+@pytest.mark.parametrize(
+    "passed", ["-- --iterations 5", "-- --width 32", "-- --image-size 16", "-- --norm batch", "-- --zca-epsilon 0.5"]
+)
 def test_a_paper_s_figure_stands_beside_the_same_setting_alone(passed, tmp_path):
     for command, has in (("", True), ("-- --num-students 3 --coreset-epochs 2 --seed 4", True), (passed, False)):
         found = find(compared(tmp_path / str(len(command)), [cell("dc", 1, 28.0)], command))
@@ -65,8 +67,9 @@ def test_a_readme_has_a_table_for_each_data_set_of_methods_and_no_commands(tmp_p
 
 
 @pytest.mark.parametrize(("asked", "is_complete"), [(20, True), (21, False)])
-def test_a_figure_of_every_student_is_complete_though_its_run_is_not(asked, is_complete, tmp_path):
-    content = result(complete=False, accuracy={"condensed": score(91.89, students=20)})
+@pytest.mark.parametrize("counts", [{"students": 20}, {"students": 19, "diverged": 1}])
+def test_a_figure_of_every_student_is_complete_though_its_run_is_not(asked, counts, is_complete, tmp_path):
+    content = result(complete=False, accuracy={"condensed": score(91.89) | counts})
     content["config"]["num_students"] = asked
     (run,) = find(write(tmp_path / "run", "result.json", content)).runs
     assert of_run(run).is_complete == is_complete
@@ -103,6 +106,17 @@ def test_the_students_of_every_seed_count_once(seeds, values, expected, tmp_path
     assert line[-1] == expected
 
 
+def test_a_comparison_of_fewer_students_does_not_take_the_place_of_runs(tmp_path):
+    for seed in range(2):
+        own = {**score(90.0, students=4), "values": [90.0 + seed] * 4}
+        content = result("dc", "cifar10", 1, {"condensed": own}, {})
+        content["config"] |= {"seed": seed, "eval_epochs": 300}
+        write(tmp_path / str(seed), "result.json", content)
+    compared(tmp_path / "compared", [cell("dc", 1, 70.0) | {"students": 6}])
+    ((_, _, line),) = tabulated(documents.readme(find(tmp_path)))
+    assert line[3] == "90.5 ± 0.5"
+
+
 def test_of_runs_of_several_seeds_random_images_are_those_of_most_students(tmp_path):
     for seed, random in enumerate((None, score(95.0, students=2), score(96.0, students=1))):
         own = {**score(90.0, students=1), "values": [90.0 + seed]}
@@ -137,7 +151,13 @@ def test_a_run_that_made_fewer_iterations_stands_beside_the_paper_and_says_so(co
 
 
 @pytest.mark.parametrize(
-    "flags", ["--iterations 30000", "--iterations 740 --image-rate 0.1", "--iterations 740 --eval-epochs 300"]
+    "flags",
+    [
+        "--iterations 30000",
+        "--iterations 740 --image-rate 0.1",
+        "--iterations 740 --no-zca",
+        "--iterations 740 --eval-epochs 300",
+    ],
 )
 def test_a_run_that_departs_in_more_than_fewer_iterations_stands_alone(flags, condensed_by):
     found = condensed_by(*flags.split())
@@ -179,12 +199,24 @@ def test_random_images_that_were_chosen_otherwise_stand_for_themselves_alone():
 
 
 def test_rows_of_a_comparison_are_whitened_where_their_methods_are(tmp_path):
-    rows = [cell(method, 1, 50.0) for method in ("random", "dc", "bptt")]
+    rows = [cell("random", 1, 60.0), cell("dc", 1, 50.0), cell("bptt", 1, 40.0)]
     for command, is_whitened in (("", True), ("-- --no-zca", False)):
         (found,) = find(compared(tmp_path / command.strip("- "), rows, command)).comparisons
         networks = {each.method: each.setting.network for each in of_comparison(found)}
         assert networks["random"] == networks["dc"] == "ConvNet-128"
         assert networks["bptt"] == "ConvNet-128" + ", whitened" * is_whitened
+        text = documents.details(find(found.path))
+        assert text.count("real images are above DC: random by 10.0 points") == 1
+        assert ("real images are above BPTT" in text) != is_whitened, "there are no random images of its setting"
+
+
+def test_whitening_is_that_of_a_cell_with_its_epsilon(tmp_path):
+    rows = [cell("mtt", ipc, 50.0) for ipc in (1, 50)]
+    (found,) = find(compared(tmp_path / "a", rows)).comparisons
+    assert [each.setting.network for each in of_comparison(found)] == ["ConvNet-128, whitened", "ConvNet-128"]
+    (other,) = find(compared(tmp_path / "b", rows, "-- --zca-epsilon 0.5")).comparisons
+    assert [each.beside for each in of_comparison(found)] == [("0.1",), ()]
+    assert [each.beside for each in of_comparison(other)] == [("0.5",), ()]
 
 
 def test_a_deviation_that_is_small_is_not_called_zero():

@@ -79,11 +79,23 @@ def test_a_setting_that_chooses_nothing_any_more_is_another(changed, tmp_path):
     assert trained == [0, 0]
 
 
-def test_a_file_of_an_earlier_version_that_noted_more_settings_is_gone_on_with(tmp_path):
+@pytest.mark.parametrize("between", [None, {"eval_epochs": 4}])
+def test_a_file_of_an_earlier_version_that_noted_more_settings_is_gone_on_with(between, tmp_path):
     content = {"settings": {**SETTINGS, "baseline": True}, "scores": {"condensed": [0.9]}}
-    (tmp_path / "scores.json").write_text(json.dumps(content))
-    trained = []
-    assert scores.resumed(tmp_path / "scores.json", SETTINGS).measure("condensed", evaluation(1, trained))["mean"] == 90
+    path, trained = tmp_path / "scores.json", []
+    path.write_text(json.dumps(content))
+    if between:
+        scores.resumed(path, between).measure("condensed", evaluation(1, []))
+    assert scores.resumed(path, SETTINGS).measure("condensed", evaluation(1, trained))["mean"] == 90
+    assert not trained
+
+
+def test_what_was_set_aside_takes_the_place_of_a_damaged_file(tmp_path):
+    path, trained = tmp_path / "scores.json", []
+    for settings in (SETTINGS, {"eval_epochs": 4}):
+        scores.resumed(path, settings).measure("condensed", evaluation(1, []))
+    path.write_text("{")
+    scores.resumed(path, SETTINGS).measure("condensed", evaluation(1, trained))
     assert not trained
 
 

@@ -62,12 +62,12 @@ class Tests:
         self._stop = stop
         self._shared: dict[tuple, list[float]] = {}  # accuracies of random images and the whole data, by data and case
 
-    def rows(self, entry: Entry) -> tuple[list[dict], list[str]]:
-        """Gives a row for every network, recipe and augmentation, and a sentence for every set whose students all diverged.
+    def rows(self, entry: Entry) -> tuple[list[dict], dict[str, str]]:
+        """Gives a row for every network, recipe and augmentation, and by case a sentence for every set whose students all diverged.
 
         A recipe without augmentation gives one row; a set that is tested and whose students diverge gives none.
         """
-        rows, failures = {}, []
+        rows, failures = {}, {}
         for name, recipe_name, augmented in itertools.product(*self._terms[:3]):
             label, trained = self._recipe(entry, recipe_name, self._terms.epochs)
             case = Case(name, label, augmented and trained != trained.plain())
@@ -83,7 +83,7 @@ class Tests:
             try:
                 score = self._score(entry, case, recipe_name, name, make, students, epochs)
             except Diverged as diverged:
-                failures.append(f"{entry.name}, {_text(case, name)}. {diverged}")
+                failures[_text(case, name)] = f"{entry.name}, {_text(case, name)}. {diverged}"
             else:
                 accuracy[name] = score | _said(name, epochs)
             if "condensed" not in accuracy:
@@ -148,8 +148,14 @@ def known(condensed: dc.Condensed) -> dict[str, Any]:
     return condensed.meta | {"ipc": random_rivals(condensed)["random"]}
 
 
-def finish(store: ScoreStore, rows: list[dict]) -> list[dict]:
-    """Adds rows to a store in place of those of the same case, adds scores that need several rows, and gives the new rows."""
+def finish(store: ScoreStore, rows: list[dict], failures: dict[str, str]) -> list[dict]:
+    """Adds rows to a store in place of those of the same case, adds scores that need several rows, and gives the new rows.
+
+    The sentences on what diverged are noted beside them until it is measured.
+    """
+    measured = {_text(Case(*_case(row)), name) for row in rows for name in row["accuracy"]}
+    noted = {case: text for case, text in store.content.get("diverged", {}).items() if case not in measured}
+    store.content["diverged"] = noted | failures
     fresh = [_case(row) for row in rows]
     everything = [row for row in store.content.get("rows", []) if _case(row) not in fresh] + rows
     store.content["rows"] = [{**row, "ars": _augmentation_robust(row, everything)} for row in everything]

@@ -28,7 +28,8 @@ FILES = (
 class RunDirectory:
     """A run directory, which the first of several processes alone writes and all may read.
 
-    Holds `FILES`, `checkpoints/`, and two hidden files by which a command keeps the directory for itself.
+    Holds `FILES`, `checkpoints/`, accuracies under other settings as `scores-DIGEST.json`, and two hidden files by which a command keeps
+    the directory for itself.
     """
 
     def __init__(self, path: str):

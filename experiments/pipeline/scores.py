@@ -73,16 +73,17 @@ def resumed(path: Path, settings: dict) -> ScoreStore:
 
 
 def _exchange(path, settings):
-    """Puts a file of other settings aside, and that of these in its place, if there is one."""
-    content, wanted = _read(path), _aside(path, _as_in_a_file(settings))
-    if content and not _hold(content["settings"], settings):
-        path.replace(_aside(path, content["settings"]))
-    if wanted.exists() and not path.exists():
-        wanted.replace(path)
-
-
-def _aside(path, settings):
-    return path.with_name(f"{path.stem}-{_digest(settings)[:12]}{path.suffix}")
+    """Puts a file of other settings aside, and that of these in its place, if there is one and none is there or it is damaged."""
+    content = _read(path)
+    if content and _hold(content["settings"], settings):
+        return
+    if content:
+        path.replace(path.with_name(f"{path.stem}-{_digest(content['settings'])[:12]}{path.suffix}"))
+    for place in sorted(path.parent.glob(f"{path.stem}-*{path.suffix}")):
+        found = _read(place)
+        if found and _hold(found["settings"], settings):
+            place.replace(path)
+            return
 
 
 def opened(path: Path, settings: dict) -> ScoreStore:

@@ -73,11 +73,13 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
     methods = labels.pairs(said).get("methods", "").split(",")
     dataset, evaluation, given = found.result["dataset"], found.result["evaluation"], labels.pairs(passed)
     for row in found.rows:
-        config = _config(labels.method_of(row["method"], methods) or "random", dataset, given)
+        config = _config(labels.method_of(row["method"], methods) or "random", dataset, row["ipc"] or 1, given)
         method = row["method"] if row["method"] in METHODS else ""
         known = {name: value for name, value in given.items() if not method or _has(method, found, name, passed)}
         departs = labels.departures({name: value for name, value in known.items() if name not in aside})
-        is_published = method and not departs and not given.keys() & {*labels.OF_NETWORK, *labels.OF_DATA, "no_zca"}
+        is_published = (
+            method and not departs and not given.keys() & {*labels.OF_NETWORK, *labels.OF_DATA, *labels.OF_WHITENING}
+        )
         yield Figure(
             Setting(dataset, labels.network(config), labels.judged(evaluation)),
             method,
@@ -90,14 +92,19 @@ def of_comparison(found: Comparison, aside: Container[str] = ()) -> Iterator[Fig
             _published(method, dataset, row["ipc"], evaluation) if is_published else None,
             None,
             is_own=not departs and evaluation.get("eval_augment") not in BATCHWISE,
-            beside=labels.unshown(method, known),
+            beside=labels.unshown(method, {**known, "zca": config["zca"]}),
         )
+
+
+def rows_of(setting: Setting, found: Comparison) -> list[dict]:
+    """Gives the rows of a comparison that are of one setting."""
+    return [row for row, figure in zip(found.rows, of_comparison(found)) if figure.setting == setting]
 
 
 def _shortened(config, given):
     """Gives the iterations that a run made and those of its paper, if it made fewer and is the paper's in all else."""
     if (
-        given.keys() - labels.ASIDE != {"iterations"}
+        given.keys() - (labels.ASIDE - labels.OF_WHITENING) != {"iterations"}
         or not given["iterations"].isdecimal()
         or config["method"] not in METHODS
     ):
@@ -113,10 +120,10 @@ def _has(method, found, name, passed):
     return flags_in([f"--{name}"])[0] in passed_on.flags_of(method, found.result["dataset"], ipc, {}, passed)
 
 
-def _config(method, dataset, given):
+def _config(method, dataset, ipc, given):
     """Gives the settings of the network and the images that a method has in a comparison."""
     name = given.get("network", "convnet")
-    own = paper_settings(method, dataset, 1, {"network": name})
+    own = paper_settings(method, dataset, ipc, {"network": name})
     usual = {**vars(own.parts["network"]), "zca": own.zca and "no_zca" not in given}
     numbers = {each: int(value) if value.isdecimal() else value for each, value in given.items()}
     return {

@@ -30,7 +30,7 @@ def evaluation(content: dict) -> None:
     """Checks an evaluation, and fills in what a stopped one does not hold yet."""
     for name, empty in {"rows": [], "settings": {}}.items():
         content.setdefault(name, empty)
-    _types(content, rows=list, settings=dict)
+    _types({"diverged": {}, **content}, rows=list, settings=dict, diverged=dict)
     for row in content["rows"]:
         _types(row, network=str, recipe=str, augmented=bool, command=str)
         _means([row["accuracy"]["condensed"], *row["accuracy"].values()])

@@ -14,8 +14,8 @@ _READING = (
 )
 
 _MACHINES = (
-    "Hardware is named as JAX's devices and, in brackets, all cores of the machine: `1 x cpu (2 x ...)` is one device of two cores; a "
-    "device is one core since version 0.2.0, and all of them before."
+    "Hardware is named as JAX's devices and, in brackets, all cores of the machine: `1 x cpu (2 x ...)` is one core of two, but both of them "
+    "where dcjax 0.1.0 is named beside it."
 )
 
 
@@ -78,7 +78,11 @@ def _comparison(setting, figures, found):
     rows = [[markdown.escape(line.label), *(texts[i] for _, texts in listed)] for i, line in enumerate(table.lines)]
     title = ", ".join([words.dataset(setting.dataset), setting.network, setting.evaluation])
     sources = "".join(f"- {markdown.code(each.command)}: {markdown.escape(tables.about(each))}\n" for each in found)
-    verdicts = "".join(f"\n{markdown.escape(sentence)}\n" for each in found for sentence in tables.overtaken(each))
+    verdicts = "".join(
+        f"\n{markdown.escape(sentence)}\n"
+        for each in found
+        for sentence in tables.overtaken(cells.rows_of(setting, each))
+    )
     return f"### {markdown.escape(title)}\n\n{markdown.table(['method', *(name for name, _ in listed)], rows)}{verdicts}\n{sources}"
 
 

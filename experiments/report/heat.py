@@ -20,7 +20,7 @@ class Heat(NamedTuple):
 
     columns: list[str]
     rows: list[tuple[str, str, list[Cell]]]
-    left_out: list[str] = []  # sentences on the scores that are not there
+    left_out: list[str] = []  # sentences on the scores and accuracies that are not there
 
 
 def networks(evaluation: dict) -> Heat:
@@ -40,7 +40,9 @@ def networks(evaluation: dict) -> Heat:
         )
         for row in rows
     ]
-    return Heat(columns, lines, list(dict.fromkeys(row["left_out"] for row in rows if row.get("left_out"))))
+    left_out = dict.fromkeys(row["left_out"] for row in rows if row.get("left_out"))
+    diverged = [f"Not in the table: {sentence}" for sentence in evaluation.get("diverged", {}).values()]
+    return Heat(columns, lines, [*left_out, *diverged])
 
 
 def _named(rival, evaluation):

@@ -11,6 +11,7 @@ from experiments.settings.settings import paper_settings
 
 OF_NETWORK = {"network", *(field.name for part in NETWORKS.members.values() for field in dataclasses.fields(part))}
 OF_DATA = {"image_size", "channels", "only_classes", "zca"}
+OF_WHITENING = {"no_zca", "zca_epsilon"}
 ASIDE = {  # settings that say nothing of what was measured, or that stand elsewhere in a table
     *("method", "dataset", "ipc", "data_dir", "workdir", "seed", "num_students", "coreset_epochs", "checkpoint_every"),
     *("eval_at", "baseline", "no_baseline", "whole", "no_whole", "resume", "devices", "no_zca", "zca_epsilon"),

@@ -28,7 +28,7 @@ def comparison(found: Comparison) -> str:
     ]
     title = f"Methods compared on {escape(tables.compared_dataset(found))}: {code(found.command)}"
     text = f"{title}\n{escape(tables.about(found))}\n\n{table(heading, lines)}"
-    return text + "".join(f"\n{escape(sentence)}\n" for sentence in tables.overtaken(found))
+    return text + "".join(f"\n{escape(sentence)}\n" for sentence in tables.overtaken(found.rows))
 
 
 def table(heading: list[str], lines: list[list[str]]) -> str:

@@ -64,7 +64,7 @@ def tested(run: Run) -> str:
     commands = dict.fromkeys(row["command"] for row in run.evaluation["rows"])
     by = "".join(f"- {markdown.code(command)}\n" for command in commands)
     reasons = "".join(f"\n{markdown.escape(sentence)}\n" for sentence in found.left_out)
-    machine = run.evaluation.get("hardware")
+    machine = words.machine(run.evaluation)
     made = f"Measured{f' on {markdown.escape(machine)}' if machine else ''} by\n\n{by}"
     table = markdown.table(["network", "recipe", *found.columns], rows)
     return f"### {markdown.escape(run.path.name)} on other networks\n\n{made}\n{table}{reasons}"
@@ -72,7 +72,7 @@ def tested(run: Run) -> str:
 
 def source(result: dict) -> str:
     """Writes the command behind a result, and the machine."""
-    machine = result.get("hardware")
+    machine = words.machine(result)
     time = words.duration(result["seconds"]) if "seconds" in result else ""
     return (
         ", ".join(filter(None, [markdown.code(result["command"]), machine and markdown.escape(f"on {machine}"), time]))

@@ -6,7 +6,7 @@ import jinja2
 
 from experiments.methods import CORESETS
 from experiments.report import charts, documents, heat, merged, pictures, tables, times, words
-from experiments.report.cells import Figure, Setting
+from experiments.report.cells import Figure, Setting, rows_of
 from experiments.report.records import Comparison, Found, Run
 
 _CLASSES_SHOWN = 20  # the others are folded away
@@ -129,7 +129,7 @@ def compared(setting: Setting, figures: list[Figure], comparisons: list[Comparis
             )
             for i, line in enumerate(table.lines)
         ],
-        "overtaken": [sentence for each in comparisons for sentence in tables.overtaken(each)],
+        "overtaken": [sentence for each in comparisons for sentence in tables.overtaken(rows_of(setting, each))],
         "sources": [(each.command, tables.about(each)) for each in comparisons],
         "pictures": [
             pictures.whole(png, f"The images of {name}", name) for each in comparisons for name, png in each.pictures()

@@ -20,19 +20,23 @@ def pooled(figures: Iterable[Figure]) -> Figure:
         if _made(each) == longest:
             alike.setdefault(each.beside, []).append(each)
     figures = max(alike.values(), key=lambda group: sum(each.score.get("students", 0) for each in group))
-    random = of_most([each.random for each in figures])
-    values = [value for each in figures for value in each.score.get("values", [])]
-    if len(figures) > 1 and all(each.score.get("values") for each in figures):
-        score = {
-            "mean": float(np.mean(values)),
-            "std": float(np.std(values)),
-            "students": len(values),
-            "values": values,
-        }
-        is_complete = all(each.is_complete for each in figures)
-        return figures[0]._replace(score=score, sets=len(figures), is_complete=is_complete, random=random)
-    best = max(figures, key=lambda each: (each.score.get("students", 0), each.sets))
-    return best._replace(paper=next((each.paper for each in figures if each.paper), None), random=random)
+    together = [*_together([each for each in figures if each.score.get("values")])]
+    together += [
+        each for each in figures if not each.score.get("values")
+    ]  # comparisons, of which the students are not known
+    best = max(together, key=lambda each: (each.score.get("students", 0), each.sets))
+    paper = best.paper or next((each.paper for each in figures if each.paper), None)
+    return best._replace(paper=paper, random=of_most([each.random for each in figures]))
+
+
+def _together(runs):
+    """Yields one figure of all students of some runs, if there are any."""
+    if not runs:
+        return
+    values = [value for each in runs for value in each.score["values"]]
+    score = {"mean": float(np.mean(values)), "std": float(np.std(values)), "students": len(values), "values": values}
+    several = {"score": score, "sets": len(runs), "is_complete": all(each.is_complete for each in runs)}
+    yield runs[0]._replace(**several) if len(runs) > 1 else runs[0]
 
 
 def of_most(scores: Iterable[dict | None]) -> dict | None:

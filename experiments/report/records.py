@@ -57,9 +57,9 @@ class Run(NamedTuple):
     @property
     def has_all_students(self) -> bool:
         """Tells whether its own accuracy is of every student that was asked for, also where another of its accuracies is not."""
-        asked = self.config.get("num_students")
-        is_whole = self.result.get("complete", True)
-        return is_whole or (asked is not None and self.accuracy[self.own]["students"] >= asked)
+        asked, score = self.config.get("num_students"), self.accuracy[self.own]
+        trained = score.get("students", 0) + score.get("diverged", 0)
+        return self.result.get("complete", True) or (asked is not None and trained >= asked)
 
     @property
     def state(self) -> str:

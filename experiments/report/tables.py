@@ -57,7 +57,7 @@ def row(run: Run) -> Row:
         students=str(ours[run.own].get("students", "")),
         network=words.condensing_network(config),
         command=run.result["command"],
-        machine=", ".join(filter(None, (run.result.get("hardware"), time(run), run.result.get("note")))),
+        machine=", ".join(filter(None, (words.machine(run.result), time(run), run.result.get("note")))),
         notes={name: ", ".join(filter(None, [failures.get(name), notes.get(name)])) for name in {**notes, **failures}},
         failures=set(failures),
     )
@@ -99,15 +99,15 @@ def named(comparison: Comparison, method: str) -> str:
     return f"{words.method(method)}, {epochs} epochs" if method == "whole" else words.method(method)
 
 
-def overtaken(comparison: Comparison) -> list[str]:
-    """Writes a sentence for every condensation method that real images are above, at as many images per class."""
+def overtaken(rows: list[dict]) -> list[str]:
+    """Writes a sentence for every condensation method of a comparison that real images are above, at as many images per class."""
     sentences = []
-    for row in comparison.rows:
+    for row in rows:
         if row["method"] in CORESETS:
             continue
         rivals = [
             rival
-            for rival in comparison.rows
+            for rival in rows
             if rival["method"] in CORESETS and rival["ipc"] == row["ipc"] and rival["mean"] > row["mean"]
         ]
         above = [f"{words.method(rival['method'])} by {rival['mean'] - row['mean']:.1f}" for rival in rivals]
@@ -124,7 +124,7 @@ def about(comparison: Comparison) -> str:
     students = " or ".join(map(str, sorted({row["students"] for row in comparison.rows})))
     sets = sorted({len(row["set_means"]) for row in comparison.rows})
     several = " or ".join(words.count(number, "set") for number in sets)
-    machine = comparison.result.get("hardware")
+    machine = words.machine(comparison.result)
     judged = comparison.result["evaluation"]
     augmented = "without augmentation" if judged["eval_augment"] == "none" else f"under {judged['eval_augment']}"
     text = (

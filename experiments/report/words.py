@@ -45,6 +45,12 @@ def network(name: str, width: int | None) -> str:
     return ", ".join(parts)
 
 
+def machine(result: dict) -> str:
+    """Names the machine of a result file, and dcjax where one of its devices was all cores of a CPU; empty if it is not known."""
+    version = result.get("versions", {}).get("dcjax", "")
+    return ", ".join(filter(None, [result.get("hardware"), f"dcjax {version}" if version.startswith("0.1.") else ""]))
+
+
 def condensing_network(config: dict) -> str:
     """Names the network that a run's settings describe, with those that are unusual, and the width of every ConvNet."""
     name, width = config.get("network", ""), config.get("width")
