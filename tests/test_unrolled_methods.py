@@ -18,6 +18,7 @@ from experiments.pipeline.endings import Diverged, Stopped
 from experiments.pipeline.job import load_data, prepare
 from experiments.run import main
 from experiments.settings.parse import parse
+from experiments.settings.settings import paper_settings
 
 QUICK = ("--network", "mlp", "--iterations", "4", "--num-students", "1", "--no-baseline", "--checkpoint-every", "1")
 SHORT = ("--unroll-steps", "3", "--eval-epochs", "2")
@@ -152,6 +153,23 @@ def test_a_gradient_that_is_not_finite_stops_with_the_last_good_state(capsys):
     error = capsys.readouterr().err
     assert "stopped being finite" in error
     assert "last good state" in error or "nothing was saved before" in error
+
+
+@pytest.mark.parametrize(
+    ("cell", "steps", "segment", "rate", "image_rate", "moved", "whitened", "batch"),
+    [
+        (("cifar10", 1), 50, (2, 2), 0.01, 100, 1e-7, True, None),
+        (("cifar10", 50), 30, (2, 40), 0.001, 1000, 1e-5, False, None),
+        (("cifar100", 10), 20, (2, 20), 0.01, 1000, 1e-5, False, None),
+        (("cifar100", 50), 80, (2, 40), 0.01, 1000, 1e-5, True, 125),
+    ],
+)
+def test_mtt_has_settings_of_its_own_in_every_cell(cell, steps, segment, rate, image_rate, moved, whitened, batch):
+    for method in ("mtt", "tesla"):
+        own = paper_settings(method, *cell, {})
+        assert (own.unroll_steps, (own.span, own.max_start), own.unroll_rate) == (steps, segment, rate)
+        assert (own.image_rate, own.zca, own.student_batch) == (image_rate, whitened, batch)
+        assert own.rate_rate * rate**2 == pytest.approx(moved)  # as fast as the rate itself moves as published
 
 
 def test_a_published_cell_is_a_preset():

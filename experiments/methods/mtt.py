@@ -1,34 +1,60 @@
 """Describes the methods that match trajectories of experts: MTT, TESLA, and HaBa."""
 
+from typing import NamedTuple
+
 from experiments.methods.method import CONDENSES, Method, cells, siamese
 
-_START = {1: 2, 10: 20, 50: 20}  # epochs below which a segment begins, by images per class
-_STEPS = {1: 50, 10: 30, 50: 30}
-_TEACHER = {1: 0.01, 10: 0.001, 50: 0.01}
-_OTHERWISE = {("cifar100", 1): {"unroll_steps": 20, "max_start": 20, "span": 3}}  # the one more cell that is known
-_WHITENED = {("cifar10", 1), ("cifar10", 10), ("cifar100", 1), ("cifar100", 50)}
+
+class Cell(NamedTuple):
+    """The settings that MTT has at some images per class of a data set."""
+
+    unroll_steps: int
+    span: int  # epochs of the expert in a segment
+    max_start: int  # epoch below which a segment begins
+    unroll_rate: float
+    image_rate: float
+    rate_rate: float  # of the rate itself
+    zca: bool
+    student_batch: int | None = None  # all images
+
+
+# As the commands that DD-Ranking lists for MTT have them; of CIFAR-10 at ten other lists have 1e-4 for the rate, which starts at 0.01.
+_MTT = {
+    ("cifar10", 1): Cell(50, 2, 2, 0.01, 100.0, 1e-7, zca=True),
+    ("cifar10", 10): Cell(30, 2, 20, 0.001, 100.0, 1e-5, zca=True),
+    ("cifar10", 50): Cell(30, 2, 40, 0.001, 1000.0, 1e-5, zca=False),
+    ("cifar100", 1): Cell(20, 3, 20, 0.01, 1000.0, 1e-5, zca=True),
+    ("cifar100", 10): Cell(20, 2, 20, 0.01, 1000.0, 1e-5, zca=False),
+    ("cifar100", 50): Cell(80, 2, 40, 0.01, 1000.0, 1e-5, zca=True, student_batch=125),
+}
+# As HaBa's scripts for CIFAR-10 have them; the rate is released with a lower bound of 0.001, and is the softplus of what is learned here.
+_HABA = {
+    1: Cell(50, 2, 2, 0.01, 100.0, 1e-7, zca=True),
+    10: Cell(30, 2, 20, 0.001, 100.0, 1e-5, zca=True),
+    50: Cell(30, 2, 20, 0.01, 100.0, 1e-5, zca=False),
+}
+_SIZES = (1, 10, 50)
 
 
 def _matched(dataset, ipc, network):
+    """Gives MTT's settings; those of CIFAR-10, without whitening, for data sets that it has none for."""
     del network
-    parts = {"objective": "trajectory_matching", "trajectory": "expert"}
-    images = {"start": "real", "image_rate": 1000.0, "image_momentum": 0.5}
-    augment = {"augment": siamese(dataset), "eval_augment": siamese(dataset)}
     near = _near(ipc)
-    training = {"unroll_steps": _STEPS[near], "unroll_rate": _TEACHER[near], "max_start": _START[near], "span": 2}
-    training |= {"rate_rate": _rate_rate(1e-5, near)} | _OTHERWISE.get((dataset, near), {})
-    length = {"iterations": 5000, "matches": 1, "real_batch": 1, "checkpoint_every": 50}
-    evaluation = {"eval_recipe": "learned", "eval_epochs": 1000, "zca": (dataset, near) in _WHITENED}
-    return parts | images | augment | training | length | evaluation | _quick(dataset)
+    cell = _MTT.get((dataset, near)) or _MTT["cifar10", near]._replace(zca=False)
+    return _with(cell, dataset) | {"image_momentum": 0.5} | _quick(dataset)
 
 
 def _near(ipc):
-    return min(_STEPS, key=lambda known: abs(known - ipc))
+    return min(_SIZES, key=lambda known: abs(known - ipc))
 
 
-def _rate_rate(published, near):
-    """Turns a learning rate of the rate itself into that of its inverse softplus, which is learned and moves a small rate r by r^2 as much."""
-    return published / _TEACHER[near] ** 2
+def _with(cell, dataset):
+    parts = {"objective": "trajectory_matching", "trajectory": "expert", "start": "real"}
+    augment = {"augment": siamese(dataset), "eval_augment": siamese(dataset)}
+    length = {"iterations": 5000, "matches": 1, "real_batch": 1, "checkpoint_every": 50}
+    evaluation = {"eval_recipe": "learned", "eval_epochs": 1000}
+    # What is learned is the rate's inverse softplus, which moves a small rate r by r^2 as much.
+    return parts | augment | length | evaluation | cell._asdict() | {"rate_rate": cell.rate_rate / cell.unroll_rate**2}
 
 
 def _quick(dataset):
@@ -46,15 +72,17 @@ def _tesla(dataset, ipc, network):
 def _factorised(dataset, ipc, network):
     """Gives HaBa as released for CIFAR-10, with as many bases as images per class; --base-images None takes those that the bytes hold.
 
-    The learned rate, which is released with a lower bound of 0.001, is the softplus of what is learned.
+    On CIFAR-100, for which no script is released, it has the segments of MTT.
     """
-    own = {"parameterization": "hallucinated", "image_rate": 100.0, "image_momentum": 0.95, "iterations": 15_000}
-    own |= {"eval_views": "one"}
+    del network
+    near = _near(ipc)
+    known = {"cifar10": _HABA[near], "cifar100": _MTT["cifar100", near]._replace(image_rate=100.0)}
+    cell = known.get(dataset) or _HABA[near]._replace(zca=False)
+    own = {"parameterization": "hallucinated", "image_momentum": 0.95, "iterations": 15_000, "eval_views": "one"}
+    found = _with(cell, dataset) | own
     if dataset == "digits":
-        own |= {"image_rate": 0.3, "image_momentum": 0.5, "iterations": 300}
-    else:
-        own |= {"base_images": ipc, "rate_rate": _rate_rate(1e-7 if _near(ipc) == 1 else 1e-5, _near(ipc))}
-    return _matched(dataset, ipc, network) | own
+        return found | _quick(dataset) | {"image_rate": 0.3, "image_momentum": 0.5}
+    return found | {"base_images": ipc}
 
 
 MTT = Method(

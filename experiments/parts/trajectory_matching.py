@@ -9,7 +9,7 @@ import dcjax as dc
 from dcjax import InputError
 from experiments.parts.choices import Strategy, augmentation, idle_strategy, strategic
 from experiments.parts.part import Context, ObjectivePart
-from experiments.parts.values import Count, Rate, Steps
+from experiments.parts.values import MOST, MaybeCount, Rate, Steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +18,8 @@ class TrajectoryMatching(ObjectivePart):
 
     unroll_steps: Steps = 50
     """Steps that the network is trained for on condensed images, all of which the gradient flows through."""
-    student_batch: Count = 256
-    """Condensed images in each of these steps; all where there are no more."""
+    student_batch: MaybeCount = None
+    """Condensed images in each of these steps; all when not given, or where there are no more."""
     unroll_rate: Rate = 0.01
     """Learning rate of these steps, or what a learned one starts from."""
     learned_rate: Literal["none", "one", "each"] = "one"
@@ -62,7 +62,7 @@ class TrajectoryMatching(ObjectivePart):
             "one": dc.rates.learned,
             "each": lambda start: dc.rates.learned(start, self.unroll_steps),
         }[self.learned_rate](self.unroll_rate)
-        order = dc.minibatches.reshuffled(self.student_batch)
+        order = dc.minibatches.reshuffled(self.student_batch or MOST)
         if context.views > 1:
             order = dc.minibatches.of_one_view(context.views, order)
         how = {"steps": self.unroll_steps, "order": order, "rate": rate, "scan": self.scan}
