@@ -44,7 +44,7 @@ def compare(argv: list[str]) -> None:
     configure_jax()  # before the first run is built, which starts JAX
     evaluation = _evaluation(wanted)
     passed_on.check_passed(passed, {*passed_on.OWN, *evaluation, *wanted.varied(), *wanted.replaced()})
-    place = Path(wanted.workdir or f"runs/compare-{safe_name(wanted.dataset)}")
+    place = Path(wanted.workdir or f"runs/compare-{safe_name(wanted.dataset)}").expanduser()
     command = shlex.join(["python", "-m", "experiments.compare", *argv])
     cells = [*combinations.cells(wanted, place, evaluation, passed)]
     facts = {"command": command, "dataset": wanted.dataset, "evaluation": evaluation, **_note(wanted, cells)}

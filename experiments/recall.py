@@ -105,7 +105,12 @@ def _memory(place):
         raise dc.InputError(
             f"{file} holds no addressable memory but {name}: give a run with --parameterization addressable_memory."
         )
-    return saved.load(place / "config.json"), condensed
+    settings = saved.load(place / "config.json")
+    if settings.labels == "soft":
+        raise dc.InputError(
+            f"The labels of {place} were learned, but what a memory recalls has the label that it is recalled by: give a run with --labels hard."
+        )
+    return settings, condensed
 
 
 def _subsets(wanted, num_classes):

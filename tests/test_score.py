@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import dcjax as dc
-from experiments.pipeline.job import prepare
+from experiments.pipeline.execute import _as_made
+from experiments.pipeline.job import Made, prepare
+from experiments.pipeline.rundir import evaluation, under
 from experiments.pipeline.score import _depends_on, _set_depends_on, due
 from experiments.pipeline.scores import resumed
 from experiments.settings import saved
@@ -28,6 +30,22 @@ from experiments.settings.parse import parse
 )
 def test_what_is_due(words, expected):
     assert due(parse(words.split())) == expected
+
+
+@pytest.mark.parametrize(("named", "reached"), [("50 900", (50,)), ("900", (0,)), ("0", (0,)), (None, ())])
+def test_a_run_by_time_ends_well_before_an_iteration_that_is_to_be_evaluated(named, reached):
+    settings = parse(["--minutes", "1", *(["--eval-at", *named.split()] if named else [])])
+    made = _as_made(settings, Made(None, {}, iterations=60))
+    assert (made.iterations, made.minutes, made.eval_at) == (60, None, reached)
+
+
+def test_accuracies_on_the_way_of_other_students_are_left_out():
+    few, many = (parse(["--eval-epochs", number]).values() for number in ("1", "200"))
+    row = {"iteration": 5, "accuracy": 60.0, "deviation": 1.0, "students": 2}
+    of_few, older, loss = {**row, "evaluation": evaluation(few)}, row, {"iteration": 5, "loss": 1.0}
+    assert under([of_few, older, loss], few) == [of_few, older, loss]
+    assert under([of_few, older, loss], many) == [older, loss]
+    assert evaluation(saved.dump(parse(["--eval-epochs", "1", "--eval-at", "7"]))) == evaluation(few)
 
 
 def test_no_evaluation_is_another_time_than_some():

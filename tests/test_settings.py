@@ -364,6 +364,17 @@ def test_every_choice_of_a_preset_can_be_typed():
     assert parse(["--method", "dd", "--learned-rate", "each"]).learned_rate == "each"
 
 
+def test_values_may_be_separated_by_commas_and_spaces_and_a_home_directory_is_found(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    settings = parse(["--eval-at", "10,", "20", "--only-classes=0,1,", "--workdir", "~/run"])
+    assert (settings.eval_at, settings.only_classes, settings.workdir) == ((10, 20), (0, 1), "/home/someone/run")
+
+
+def test_rates_of_learned_labels_are_halved_where_those_of_images_are_not():
+    settings = parse(["--method", "idc", "--labels", "soft", "--halve-every", "100"])
+    assert settings.halve_every == 100
+
+
 @pytest.mark.parametrize("network", ["lenet", "convnet", "mlp"])
 def test_a_command_names_the_network_that_is_not_the_papers(network):
     words = ["--method", "dd", "--dataset", "mnist", "--ipc", "10", "--network", network]

@@ -106,6 +106,14 @@ WRONG = {
         "--method dd --unroll-steps 4",
         "--unroll-steps 4 learns as many rates, but students make 3 steps",
     ),
+    "rates of other steps": (
+        "--method dd --ipc 4 --unroll-batch 2",
+        "The learned rates are of steps on 2 image(s) of each class, in_order, but students take 1, in_order",
+    ),
+    "rates of another order": (
+        "--method dd --unroll-order random",
+        "of each class, random, but students take 1, in_order",
+    ),
     "parts of a class": ("--method dd --ipc 3 --eval-per-class 2", "--eval-per-class 2 does not divide the 3 image(s)"),
     "rates for one rate": (
         "--method dd --eval-recipe constant --eval-rate None",
@@ -298,13 +306,13 @@ def test_a_memory_was_made_by_the_iterations_that_it_notes_or_else_by_those_of_i
         (["run", "--subsets", "01+1"], "'01+1' is no subset"),
         (["run", "--size", "11"], "--size 11 is no number of classes"),
         (["pixels"], "holds no addressable memory but pixels"),
+        (["soft"], "The labels of soft were learned, but what a memory recalls has the label that it is recalled by"),
     ],
 )
 def test_recalling_refuses_what_cannot_be(words, sentence, capsys):
-    method = "bptt" if words[0] == "pixels" else "rtp"
-    assert (
-        words[0] == "nowhere"
-        or main(["--method", method, *QUICK, *SHORT, "--iterations", "1", "--workdir", words[0]]) == 0
-    )
+    if words[0] != "nowhere":
+        method = "bptt" if words[0] == "pixels" else "rtp"
+        own = [*QUICK, *SHORT, "--iterations", "1", *(["--labels", "soft"] if words[0] == "soft" else [])]
+        assert main(["--method", method, *own, "--workdir", words[0]]) == 0
     assert recall.main(words) == 2
     assert sentence in capsys.readouterr().err

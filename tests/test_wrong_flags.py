@@ -68,6 +68,13 @@ WRONG = [  # (command line, what is said)
     ("run --resume yes", "--resume takes no value, but 'yes' follows it: leave that out."),
     ("run --zca maybe", "--zca takes no value, but 'maybe' follows it: leave that out."),
     ("run mnist", "'mnist' belongs to no flag: all flags are listed by --help."),
+    (
+        "compare -- width 32",
+        "'width' behind -- belongs to no flag: what goes to every run are flags of experiments.run.",
+    ),
+    ("compare -- -width 32", "'-width' behind -- belongs to no flag"),
+    ("compare --methods dm,dc,dm", "--methods dm,dc,dm names one twice: give each once."),
+    ("compare --ipc 1,1", "--ipc 1,1 names one twice: give each once."),
     ("run --dataset=", "The dataset has no name: choose digits, mnist"),
     ("evaluate x --networks convnt", "There is no network 'convnt': choose convnet, mlp, "),
     ("evaluate x --networks mlp,convnet:dept=3,norm=none", "names a setting 'dept', but it has width, depth, norm, "),

@@ -53,7 +53,8 @@ class Images(Part):
         hard = dict.fromkeys(("label_rate", "label_certainty"), "--labels hard") if self.labels == "hard" else {}
         names = ("image_rate", "image_momentum", "halve_every") if self.labels == "hard" else ("image_rate",)
         fixed = dict.fromkeys(names, "--image-optimizer fixed") if self.image_optimizer == "fixed" else {}
-        separate = {"halve_every": "--image-optimizer per_class_sgd"} if self.image_optimizer == "per_class_sgd" else {}
+        is_separate = self.image_optimizer == "per_class_sgd" and self.labels == "hard"
+        separate = {"halve_every": "--image-optimizer per_class_sgd"} if is_separate else {}
         return hard | fixed | separate
 
     def begin(self, data: dc.data.Dataset, factor: int) -> Any:

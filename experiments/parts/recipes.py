@@ -152,11 +152,24 @@ class ReplayRecipe(Part):
             raise InputError(
                 f"--eval-per-class {self.eval_per_class} does not divide the {settings.ipc} image(s) of each class: give a number that does."
             )
-        learned = settings.values().get("learned_rate")
-        if learned == "each" and self.eval_rate is None and steps != settings.unroll_steps:
+        if settings.values().get("learned_rate") == "each" and self.eval_rate is None:
+            self._check_learned(settings, steps)
+
+    def _check_learned(self, settings, steps):
+        """Refuses rates that were learned for other steps than students make."""
+        if steps != settings.unroll_steps:
             raise InputError(
                 f"--unroll-steps {settings.unroll_steps} learns as many rates, but students make {steps} steps: give --unroll-steps "
                 f"{steps}, or another --eval-passes."
+            )
+        values = settings.values()
+        if "unroll_batch" not in values:
+            return
+        taken, order = min(values["unroll_batch"], settings.ipc), values["unroll_order"]
+        if (taken, order) != (self.eval_per_class, "in_order"):
+            raise InputError(
+                f"The learned rates are of steps on {taken} image(s) of each class, {order}, but students take {self.eval_per_class}, in_order: "
+                f"give --unroll-order in_order and --eval-per-class {taken}, or --eval-rate."
             )
 
     def build(self, views: int = 1) -> dc.Recipe:

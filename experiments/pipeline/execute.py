@@ -71,8 +71,11 @@ def _begun(settings, stop):
 
 def _as_made(settings, made):
     """Gives the settings that make the same set again: of a run by time, with the iterations that it came to."""
-    by_time = made.iterations and settings.minutes
-    return settings.replace(iterations=made.iterations, minutes=None, eval_minutes=()) if by_time else settings
+    if not (made.iterations and settings.minutes):
+        return settings
+    reached = tuple(t for t in settings.eval_at if t <= made.iterations)
+    eval_at = (reached or (0,)) if settings.eval_at else ()
+    return settings.replace(iterations=made.iterations, minutes=None, eval_minutes=(), eval_at=eval_at)
 
 
 def _check_alike(settings, data, directory):

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from dcjax import InputError, files
 from dcjax.data import Dataset
@@ -23,6 +25,7 @@ FILES = (
     "curves.png",
     "result.json",
 )
+_WHEN = ("eval_at", "eval_minutes")
 
 
 class RunDirectory:
@@ -80,6 +83,18 @@ class RunDirectory:
 
     def write_json(self, name: str, content: dict) -> None:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+
+
+def under(history: list[dict], values: Mapping[str, Any]) -> list[dict]:
+    """Leaves out accuracies on the way that students of other settings reached; earlier versions did not log which they had."""
+    own = evaluation(values)
+    return [row for row in history if row.get("evaluation", own) == own]
+
+
+def evaluation(values: Mapping[str, Any]) -> int:
+    """Digests those of a run's settings by which students are trained, as a number for the log."""
+    chosen = {name: values[name] for name in sorted(values) if name.startswith("eval_") and name not in _WHEN}
+    return zlib.crc32(json.dumps(chosen).encode())
 
 
 def _row(line):

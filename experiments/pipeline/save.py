@@ -12,7 +12,7 @@ from experiments.pipeline import figures, pictures, show
 from experiments.pipeline.job import Job, Made
 from experiments.pipeline.machine import environment
 from experiments.pipeline.processes import is_first
-from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.rundir import RunDirectory, under
 from experiments.pipeline.verdict import verdict
 from experiments.settings.parse import command
 from experiments.settings.saved import dump
@@ -32,7 +32,8 @@ def save_condensed(
         stored = pictures.what_is_stored(learned.syn, pixels, functools.partial(_to_pixels, job))
         pictures.image_grid(directory.path / "condensed.png", pixels, job.data.class_names, stored)
     if job.method.condenser:
-        figures.curves(directory.path / "curves.png", directory.history(), job.settings.iterations, accuracy or {})
+        history = under(directory.history(), job.settings.values())
+        figures.curves(directory.path / "curves.png", history, job.settings.iterations, accuracy or {})
 
 
 def _to_pixels(job, images):
@@ -70,7 +71,7 @@ def save_result(job: Job, directory: RunDirectory, made: Made, accuracy: dict[st
         "complete": is_all,
         "paper": {name: {"mean": mean} | ({} if std is None else {"std": std}) for name, (mean, std) in paper.items()},
         **_spent(directory.result(), made.facts),
-        **_on_the_way(directory.history()),
+        **_on_the_way(under(directory.history(), job.settings.values())),
         **({"stored_bytes": _bytes(made.learned.syn)} if made.learned is not None else {}),
         **_with_earlier(directory.result(), environment()),
         "config": dump(job.settings),

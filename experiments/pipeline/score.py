@@ -11,7 +11,7 @@ import dcjax as dc
 from dcjax.base import Learned
 from experiments.pipeline import scores, show
 from experiments.pipeline.job import Job
-from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.rundir import RunDirectory, evaluation, under
 from experiments.pipeline.stop import StopRequest
 from experiments.pipeline.students import RandomDraws, accuracies, everything
 from experiments.settings.settings import Settings
@@ -26,13 +26,16 @@ def evaluate_on_the_way(
     """Evaluates by some students, if any, once: a resumed run does not repeat what is logged."""
     if not students:
         return
-    if any(row["iteration"] == iteration and "deviation" in row for row in directory.history()):
+    values = job.settings.values()
+    if any(row["iteration"] == iteration and "deviation" in row for row in under(directory.history(), values)):
         return
     key = jax.random.fold_in(job.keys.evaluate, iteration)  # 0 is the final evaluation's
     how = {"title": f"evaluating iteration {iteration}", "recipe": job.method.recipe, "hyper": learned.hyper}
-    values = accuracies(key, job.method.net, job.decoded(learned.syn), job.data, students, check=stop.check, **how)
-    score = show.summary(values)
-    directory.log(iteration=iteration, accuracy=score["mean"], deviation=score["std"], students=students)
+    score = show.summary(
+        accuracies(key, job.method.net, job.decoded(learned.syn), job.data, students, check=stop.check, **how)
+    )
+    measured = {"accuracy": score["mean"], "deviation": score["std"], "students": students}
+    directory.log(iteration=iteration, **measured, evaluation=evaluation(values))
 
 
 def students_due(settings: Settings, iteration: int, began: float, ended: float) -> int:

@@ -10,7 +10,7 @@ import PIL.Image
 import dcjax as dc
 from dcjax import InputError
 from experiments.methods import METHODS
-from experiments.pipeline.rundir import RunDirectory
+from experiments.pipeline.rundir import RunDirectory, under
 from experiments.report import checks
 from experiments.settings.settings import whole_epochs
 
@@ -156,7 +156,7 @@ def _run(path):
         result,
         _condensed(path, result),
         _picture(path / "condensed.png"),
-        _history(path),
+        under(_history(path), result["config"]),
         _read(evaluation, checks.evaluation) if evaluation.is_file() else None,
     )
 

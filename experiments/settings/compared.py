@@ -45,6 +45,10 @@ class Compared:
         for name in ("methods", "ipc", "seeds"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
+        for name in ("methods", "ipc", "seeds", "parameterizations", "objectives", "trajectories"):
+            values = getattr(self, name)
+            if len({*values}) < len(values):
+                raise InputError(f"{flag(name)} {','.join(map(str, values))} names one twice: give each once.")
         check_ranges(self)
         self.varied()
         for method in (*self.methods, self.judge):

@@ -153,10 +153,14 @@ def _spread(kind, argv):
         if current not in several:
             words.append(word)
         elif word.startswith("--"):
-            words += [name, *value.split(",")] if value else [word]
+            words += [name, *_parts(value)] if value else [word]
         else:
-            words += word.split(",")
+            words += _parts(word)
     return words
+
+
+def _parts(text):
+    return [part for part in text.split(",") if part]  # a space may follow a comma
 
 
 def _sentence(printed):

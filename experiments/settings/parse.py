@@ -43,7 +43,7 @@ def parse(argv: list[str]) -> Settings:
         _check_path(chosen.workdir)
     if chosen.ipc and METHODS[method].takes_all and not chosen.resume:
         raise InputError(f"--ipc changes nothing with --method {method}, which takes all images: leave it out.")
-    workdir = chosen.workdir or default_workdir(method, dataset, ipc, chosen.resume)
+    workdir = os.path.expanduser(chosen.workdir or default_workdir(method, dataset, ipc, chosen.resume))
     explicit = {name: value for name, value in vars(chosen).items() if name in _DECIDES and value is not None}
     noted = Path(workdir, "config.json")
     if not (chosen.resume and noted.is_file()):

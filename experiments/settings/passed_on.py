@@ -21,6 +21,10 @@ def split(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def check_passed(words: list[str], own: Iterable[str]) -> None:
     """Refuses flags for all runs that the comparison sets itself, or that need several processes."""
+    if words and not words[0].startswith("--"):
+        raise InputError(
+            f"{words[0]!r} behind -- belongs to no flag: what goes to every run are flags of experiments.run."
+        )
     own = {flag(prefix + name) for name in own for prefix in ("", "no_")}
     for name in flags_in(words):
         if name in own:
