@@ -2,13 +2,13 @@
 
 A method is *what is learned* (a parameterization) x *what is compared* (an objective) x *where in weight space* (a trajectory),
 under one optax optimizer. Each is a pair of pure functions; any row of any column works with any other, except that
-`trajectory_matching` needs the target that `expert` brings:
+`trajectory_matching` needs the target that `expert` brings, and `distribution_matching` learns no labels:
 
     method           what is learned       what is compared                              where
     DD               pixels                unrolled (learned rate)                       fresh
     DC               pixels                gradient_matching                             on_synthetic
-    DSA              pixels                gradient_matching(augment=dsa)                on_synthetic
-    DM               pixels                distribution_matching(augment=dsa)            fresh
+    DSA              pixels                gradient_matching(augment=dsa())              on_synthetic
+    DM               pixels                distribution_matching(augment=dsa())          fresh
     MTT              pixels                trajectory_matching (learned rate)            expert
     IDC              multi_formation       gradient_matching(distance=squared_error)     on_real
     RTP              addressable_memory    unrolled(momentum)                            fresh

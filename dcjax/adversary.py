@@ -51,7 +51,8 @@ def with_diversity(objective: Objective, net: Network, views: int, weight: float
         key, pair_key = jax.random.split(key)
         value, metrics = objective.loss(key, hyper, point, syn, real)
         critic = lax.stop_gradient(point.critic)
-        alike = likeness(*_features(net, critic, two_views(pair_key, syn, views)))
+        pair = two_views(pair_key, syn, views)
+        alike = likeness(*_features(net, critic, pair), pair[0].label.any(-1))
         return value + weight * alike, metrics | {"likeness": alike}
 
     return Objective(objective.init, loss)
@@ -84,8 +85,9 @@ def with_adversary(
     def loss(critic, pair):
         a, b = _features(net, critic, pair)
         label = jnp.concatenate([batch.label for batch in pair])
-        classified = optax.softmax_cross_entropy(net.classify(critic, jnp.concatenate([a, b])), label).mean()
-        terms = (classified, 1 - likeness(a, b), supervised_contrast(a, b, label, temperature))
+        classified = optax.softmax_cross_entropy(net.classify(critic, jnp.concatenate([a, b])), label)
+        alike = likeness(a, b, pair[0].label.any(-1))
+        terms = (_mean(classified, label.any(-1)), 1 - alike, supervised_contrast(a, b, label, temperature))
         return sum(weight * term for weight, term in zip(weights, terms, strict=True))
 
     def init(key, draw):
@@ -133,9 +135,12 @@ def two_views(key: Key, syn: Batch, views: int) -> tuple[Batch, Batch]:
     return first, second
 
 
-def likeness(a: Array, b: Array) -> Array:
-    """Computes the mean of (cos + 1) / 2 over the rows of two sets of features, [B, D]: 1 if they are alike, 0 if opposite."""
-    return ((_unit(a) * _unit(b)).sum(-1) + 1).mean() / 2
+def likeness(a: Array, b: Array, present: Array | None = None) -> Array:
+    """Computes the mean of (cos + 1) / 2 over the rows of two sets of features, [B, D]: 1 if they are alike, 0 if opposite.
+
+    `present` [B] says which rows are no padding; all when None.
+    """
+    return _mean((_unit(a) * _unit(b)).sum(-1) + 1, jnp.ones(len(a)) if present is None else present) / 2
 
 
 def supervised_contrast(a: Array, b: Array, label: Array, temperature: float = 0.07) -> Array:
@@ -147,16 +152,22 @@ def supervised_contrast(a: Array, b: Array, label: Array, temperature: float = 0
     Args:
         a: features of the first view, [B, D].
         b: features of the second, in the same order.
-        label: labels of the first view's rows, then those of the second's, [2B, K].
+        label: labels of the first view's rows, then those of the second's, [2B, K]; rows without one are padding.
         temperature: divides the cosines.
     """
     rows = _unit(jnp.concatenate([a, b]))
-    others = 1 - jnp.eye(rows.shape[0])
+    present = label.any(-1)
+    others = (1 - jnp.eye(rows.shape[0])) * present
     alike = (label @ label.T) * others
     cosines = rows @ rows.T / temperature
     of_others = jnp.where(others > 0, cosines, -jnp.inf)
     log_share = cosines - jax.nn.logsumexp(of_others, -1, keepdims=True)
-    return -((alike * log_share).sum(-1) / alike.sum(-1)).mean()
+    return -_mean((alike * log_share).sum(-1) / jnp.where(present, alike.sum(-1), 1), present)
+
+
+def _mean(values, present):
+    """Gives the mean of the rows that are no padding."""
+    return (values * present).sum() / jnp.maximum(present.sum(), 1)
 
 
 def _unit(rows):

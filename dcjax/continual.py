@@ -51,6 +51,9 @@ def joined(memories: Sequence[Batch], num_classes: int) -> Batch:
         memories: the memory of every task, [K, M, ...] with labels of its own K classes; K and M may differ.
         num_classes: classes of the labels, at least those of all memories together.
     """
+    total = sum(memory.label.shape[-1] for memory in memories)
+    if total > num_classes:
+        raise InputError(f"The memories are of {total} classes together, more than the {num_classes} of the labels.")
     parts, first = [], 0
     for memory in memories:
         own = memory.label.shape[-1]

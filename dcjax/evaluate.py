@@ -49,6 +49,7 @@ def evaluate(
         Accuracies in [0, 1], [S]; NaN for a student whose training diverged.
     """
     chex.assert_rank([condensed.image, condensed.label], [5, 3])
+    _check_fits(condensed, test)
     keys = jax.random.split(key, num_students)
     student = _Student(net, recipe or dc_recipe())
     return _in_turn(student, (test, hyper, flatten(condensed)), (keys,), finished, on_scores)
@@ -67,6 +68,7 @@ def evaluate_each(
 ) -> np.ndarray:
     """Trains and tests one student for each of S sets, as `evaluate` does for one set: [S, K, M, ...] -> [S]."""
     chex.assert_rank([sets.image, sets.label], [6, 4])
+    _check_fits(sets, test)
     keys = jax.random.split(key, sets.image.shape[0])
     student = _Student(net, recipe or dc_recipe())
     return _in_turn(student, (test, hyper), (keys, jax.vmap(flatten)(sets)), finished, on_scores)
@@ -115,6 +117,17 @@ def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: H
     return recipe.settle(settle_key, net, params, batch)
 
 
+def _check_fits(batch, test):
+    """Refuses a set that is of other classes or images than the test, or not normalised."""
+    ours, theirs = (batch.label.shape[-1], batch.image.shape[-3:]), (len(test.counts), test.image.shape[1:])
+    if ours != theirs:
+        raise InputError(
+            f"The set has {ours[0]} classes and images {ours[1]}, but the test has {theirs[0]} and {theirs[1]}: take a test of the same data."
+        )
+    if not jnp.issubdtype(batch.image.dtype, jnp.floating):
+        raise InputError(f"The images of a set are normalised floats, not {batch.image.dtype}: `normalise` them first.")
+
+
 class _Student(NamedTuple):
     """Trains one student and tests it: `(shared, key, *own) -> accuracy`.
 
@@ -146,7 +159,7 @@ def _in_turn(student, shared, rows, finished, on_scores):
     """Trains as many students at a time as the devices take; in between, the host may report and stop."""
     count = len(rows[0])
     at_once = device_count() * chunk_size(student, shared, *rows)
-    scores = np.array(finished, float)
+    scores = np.array(finished, float)[:count]
     for start in range(len(scores), count, at_once):
         part = jax.tree.map(lambda x, start=start: x[start : start + at_once], rows)
         scores = np.concatenate([scores, np.asarray(_scores(student, shared, *part))])

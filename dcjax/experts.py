@@ -66,6 +66,10 @@ def note(directory: Path, content: dict[str, Any]) -> None:
 
 def check_segments(whose: str, epochs: int, max_start: int, span: int) -> None:
     """Refuses segments that may end after the last of the epochs that experts, named for the message, are trained for."""
+    if max_start < 1 or span < 1:
+        raise InputError(
+            f"A segment begins below epoch 1 or more and spans an epoch or more, not below {max_start} and {span}."
+        )
     last = max_start - 1
     if last + span > epochs:
         raise InputError(
@@ -115,9 +119,18 @@ class Experts:
         """Draws `count` segments, the same ones for the same seed and iteration: an expert and a start below `max_start` for each.
 
         The expert is one of the first `number`, or when None of all that are complete: then others come when experts are added.
+
+        Raises:
+            InputError: a segment may end after the last epoch, or there are fewer experts.
         """
         generator = np.random.default_rng([seed, t])
-        number = number or self.about["number"]
+        self.check(max_start, span)
+        complete = self.about["number"]
+        if number is not None and not 1 <= number <= complete:
+            raise InputError(
+                f"{number} experts are asked for, but {complete} in {self.directory} are complete: make more, or take fewer."
+            )
+        number = number or complete
         chosen = [(generator.integers(number), generator.integers(max_start)) for _ in range(count)]
         ends = [[self.weights(expert, start + later) for expert, start in chosen] for later in (0, span)]
         starts, targets = (jax.tree.map(lambda *leaves: np.stack(leaves), *trees) for trees in ends)

@@ -23,6 +23,8 @@ Order = Callable[[Key, tuple[int, ...], int], Array]
 
 def reshuffled(batch_size: int) -> Order:
     """Takes `batch_size` images a step, of one reshuffled pass over the set after another; the last of a pass may be fewer."""
+    if batch_size < 1:
+        raise InputError(f"A mini-batch takes at least one image, not {batch_size}.")
 
     def order(key, shape, steps):
         size = math.prod(shape)

@@ -12,10 +12,10 @@ from dcjax.base import InputError
 def by_name(optimizers: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
     """Gives every leaf of `Learned(syn, hyper)` the optimizer, with its bounds, that has its name.
 
-        by_name({"image": optax.chain(optax.sgd(5e-3), keep_within(0, 1)), "rate": optax.sgd(1e-6)})
+        by_name({"image": optax.chain(optax.sgd(5e-3), keep_within(0, 1)), "raw_rate": optax.sgd(0.1)})
 
-    The name of a leaf is the outermost dict key on the path to it that `optimizers` has: "rate" for `hyper["rate"]`, and "image" for
-    all that is under `syn["image"]`.
+    The name of a leaf is the outermost dict key on the path to it that `optimizers` has: "raw_rate" for `hyper["raw_rate"]` (the inverse
+    softplus of a learned rate r, whose own steps are r^2 as large where r is small), and "image" for all that is under `syn["image"]`.
 
     Args:
         optimizers: gradient transformations by name; each name must be that of something learned.

@@ -31,6 +31,10 @@ def _itself(rate: Array) -> Array:
     return rate
 
 
+def _at(known):
+    return f"`at_learned_rate({next(iter(known))!r})`" if len(known) == 1 else "with a rate of its own"
+
+
 class LearnedRate(NamedTuple):
     """Gives a rate that was learned with the images, as one of the hyperparameters by name."""
 
@@ -42,7 +46,7 @@ class LearnedRate(NamedTuple):
         if self.name not in known:
             raise InputError(
                 f"The recipe trains at the learned {self.name!r}, but {', '.join(known) or 'nothing'} was learned beside the "
-                "images: give `hyper`, or a recipe with a rate of its own."
+                f"images: give `hyper`, or a recipe {_at(known)}."
             )
         return self.stands_for(jnp.asarray(known[self.name]))
 
@@ -54,6 +58,10 @@ class Phase(NamedTuple):
     epochs: int
 
     def train(self, key: Key, loss: Loss, params: Params, batch: Batch, recipe: "Recipe", rate: Any) -> Params:
+        if jnp.ndim(rate):
+            raise InputError(
+                f"{len(rate)} rates were learned, one for every step of a replay, but this recipe trains at one: give `replay_recipe`, or a rate."
+            )
         optimizer = self.optimizer(steps_per_epoch(batch.image.shape[0] // recipe.views, recipe.batch_size), rate)
         order = one_view_each(recipe.views, batch.label.shape[-1]) if recipe.views > 1 else shuffled
         how = {"batch_size": recipe.batch_size, "augment": recipe.augment, "mix": recipe.mix, "epoch_order": order}
@@ -135,10 +143,10 @@ class Recipe(NamedTuple):
         description = f"{self.description}; an epoch sees every source in one of its {views} views, drawn at random"
         return self._replace(views=views, description=description)
 
-    def at_learned_rate(self, name: str = "rate") -> "Recipe":
+    def at_learned_rate(self, name: str = rates.NAME) -> "Recipe":
         """Gives the same recipe at a rate that was learned, `hyper[name]`, which may differ without compiling anew.
 
-        `rates.NAME` stands for the softplus of what is stored, any other name for the rate itself.
+        `rates.NAME`, as which objectives learn one, stands for the softplus of what is stored, any other name for the rate itself.
         """
         is_raw = name == rates.NAME
         words = f"the softplus of the learned {name}" if is_raw else f"the learned {name}"

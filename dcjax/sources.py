@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from dcjax.base import Draw, Key, Params
+from dcjax.base import Draw, InputError, Key, Params
 from dcjax.data.split import Split
 
 
@@ -69,6 +69,8 @@ def source(split: Split, *, real_per_class: int) -> RealImages:
         split: the training images.
         real_per_class: N, images of every class in a draw; at most as many as the smallest class has.
     """
+    if real_per_class < 1:
+        raise InputError(f"A step compares with at least one real image of each class, not {real_per_class}.")
     return RealImages(split, real_per_class)
 
 
@@ -79,6 +81,8 @@ def with_pool(source: Source, pool: Params) -> WithPool:
         source: draws the real images.
         pool: weights of P networks, stacked along a first axis, for instance each trained for a few epochs.
     """
+    if isinstance(source, WithSegments):
+        raise InputError("A network of a pool cannot begin a segment, whose target is another's: leave the pool out.")
     return WithPool(source, pool)
 
 

@@ -67,6 +67,10 @@ def unroll(
     """
     if window is not None and window < 1:
         raise InputError(f"The window of an unrolling has at least one step, not {window}.")
+    if jnp.shape(rate) not in ((), (steps,)):
+        raise InputError(
+            f"There are rates of shape {jnp.shape(rate)}, but one for all or for each of {steps} steps are needed."
+        )
     order_key, step_key = jax.random.split(key)
     shape = batch.label.shape[:-1]
     indices, rates = order(order_key, shape, steps), jnp.broadcast_to(rate, (steps,))

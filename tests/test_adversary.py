@@ -26,6 +26,18 @@ def test_losses_are_the_published_ones():
     )
 
 
+def test_padding_counts_nothing_in_what_the_adversary_learns():
+    images = DATA.sample(jax.random.key(0), 4)  # two views of two sources
+    padded = dc.Batch(*(jnp.insert(x, jnp.array([2, 4]), 5.0, axis=1) for x in images))
+    padded = padded._replace(label=padded.label.at[:, jnp.array([2, 5])].set(0.0))
+    trajectory = dc.with_adversary(dc.fresh(NET), NET, 2, optimizer=optax.sgd(0.1))
+    draw = SOURCE.draw(jax.random.key(1))
+    start = trajectory.init(jax.random.key(2), draw)
+    critics = [trajectory.advance(jax.random.key(3), start, syn, draw).critic for syn in (images, padded)]
+    chex.assert_tree_all_finite(critics[1])
+    chex.assert_trees_all_close(*critics, rtol=1e-4, atol=1e-6)
+
+
 def test_two_views_are_the_same_sources_seen_twice():
     image = jnp.arange(2 * 6).reshape(2, 6, 1, 1, 1) * jnp.ones((1, 1, 1, 1, 1))
     syn = dc.Batch(image, jnp.broadcast_to(jnp.eye(2)[:, None], (2, 6, 2)))

@@ -118,6 +118,27 @@ def test_a_student_on_random_images_is_tested_on_a_draw_of_its_own(devices, monk
     assert drawn[1] != drawn[2]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda batch: batch._replace(label=batch.label[..., :2]),
+            "The set has 2 classes and images .* but the test has 3",
+        ),
+        (lambda batch: batch._replace(image=batch.image[..., :3, :]), r"images \(\d+, 3, 1\), but the test has 3"),
+        (lambda batch: batch._replace(image=batch.image.astype("uint8")), "normalised floats, not uint8"),
+    ],
+)
+def test_a_set_of_other_data_than_the_test_is_refused(change, message):
+    with pytest.raises(dc.InputError, match=message):
+        dc.evaluate(jax.random.key(1), NET, change(BATCH), DATA.test, num_students=1)
+
+
+def test_no_more_students_are_given_than_are_asked_for():
+    done = dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, num_students=1, finished=[0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(done, [0.1])
+
+
 def test_a_student_that_diverged_has_no_accuracy():
     batch = DATA.sample(jax.random.key(0), 1)
     recipe = dc.Recipe((Phase(lambda *_: optax.sgd(jnp.inf), 3),), 256, dc.augment.identity)
@@ -150,7 +171,7 @@ def test_what_is_evaluated_is_a_trained_student():
 @pytest.mark.parametrize("recipe", ADAPTIVE, ids=["dc", "idc"])
 def test_a_student_at_a_learned_rate_is_one_at_that_rate(recipe):
     flat = training.flatten(BATCH)
-    learned = recipe.at_learned_rate()
+    learned = recipe.at_learned_rate("rate")
 
     @jax.jit
     def at(rate):
@@ -172,7 +193,7 @@ def test_students_at_several_learned_rates_share_one_program():
     net = NET._replace(apply=apply)
 
     def scores(rate, made):
-        recipe = made(20).at_learned_rate()
+        recipe = made(20).at_learned_rate("rate")
         hyper = {"rate": np.float32(rate)}
         return dc.evaluate(jax.random.key(1), net, BATCH, DATA.test, recipe=recipe, hyper=hyper, num_students=2)
 
@@ -190,11 +211,11 @@ def test_students_at_several_learned_rates_share_one_program():
 
 def test_each_of_several_sets_is_trained_on_at_the_learned_rate():
     sets = jax.tree.map(lambda *x: jnp.stack(x), BATCH, DATA.sample(jax.random.key(3), 4))
-    recipe, hyper = RECIPE.at_learned_rate(), {"rate": jnp.float32(0.01)}
+    recipe, hyper = RECIPE.at_learned_rate("rate"), {"rate": jnp.float32(0.01)}
     each = dc.evaluate_each(jax.random.key(2), NET, sets, DATA.test, recipe=recipe, hyper=hyper)
     np.testing.assert_allclose(each, dc.evaluate_each(jax.random.key(2), NET, sets, DATA.test, recipe=RECIPE), atol=0.1)
 
 
 def test_a_recipe_that_asks_for_a_rate_that_is_not_given_says_so():
     with pytest.raises(dc.InputError, match="trains at the learned 'rate', but nothing was learned"):
-        dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, recipe=RECIPE.at_learned_rate(), num_students=1)
+        dc.evaluate(jax.random.key(1), NET, BATCH, DATA.test, recipe=RECIPE.at_learned_rate("rate"), num_students=1)

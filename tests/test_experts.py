@@ -170,6 +170,24 @@ def test_what_is_read_ahead_is_what_is_asked_for():
     assert asked.count(1) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"max_start": 5, "span": 2}, "end at epoch 6, but the experts in .* were trained for 4"),
+        (
+            {"max_start": 0, "span": 2},
+            "A segment begins below epoch 1 or more and spans an epoch or more, not below 0 and 2",
+        ),
+        ({"max_start": 1, "span": 0}, "not below 1 and 0"),
+        ({"max_start": 1, "span": 1, "number": 9}, "9 experts are asked for, but 2 in .* are complete"),
+    ],
+)
+def test_segments_that_there_are_none_of_are_refused(asked, message, tmp_path):
+    experts.note(tmp_path, {"number": 2, "epochs": 4})
+    with pytest.raises(dc.InputError, match=message):
+        experts.Experts(tmp_path).segments(0, 7, 1, **asked)
+
+
 def test_memory_of_a_segment_does_not_grow_with_the_number_of_experts():
     def peak(number):
         place = Path(f"{number} experts")

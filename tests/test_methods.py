@@ -42,6 +42,17 @@ def test_matching_is_zero_when_the_condensed_data_are_the_real_ones(objective):
     assert abs(loss(real)) < 1e-3 * loss(swapped)  # not 0 exactly: DC adds 1e-6 to the product of norms
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=["filterwise_cosine", "squared_error", "cosine", "distribution"])
+def test_padding_counts_nothing_in_a_comparison(objective):
+    real, syn = DATA.sample(jax.random.key(0), 5), DATA.sample(jax.random.key(1), 2)
+    padded = dc.Batch(*(jnp.pad(x, [(0, 0), (0, 1), *[(0, 0)] * (x.ndim - 2)]) for x in syn))
+    padded = padded._replace(image=padded.image.at[:, 2].set(5.0))  # with an image, but without a label
+    values = [
+        objective(dc.augment.identity).loss(jax.random.key(0), (), point(), each, real)[0] for each in (syn, padded)
+    ]
+    assert values[1] == pytest.approx(float(values[0]), rel=1e-5)
+
+
 def test_distribution_matching_is_the_squared_distance_of_mean_features():
     real, syn = DATA.sample(jax.random.key(0), 5), DATA.sample(jax.random.key(1), 2)
     params = point().params

@@ -458,3 +458,42 @@ def test_a_gradient_of_a_gradient_is_finite_even_at_a_blank_image(module):
     gradient = np.array(jax.jit(jax.grad(size, 1))(random_params(net), image))
     assert np.isfinite(gradient).all()
     assert (gradient[0] != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: dc.networks.ConvNet(2, norm="instancenorm"),
+            "There is no norm 'instancenorm': choose among instance, ",
+        ),
+        (lambda: dc.networks.ConvNet(2, pooling="avgpooling"), "There is no pooling 'avgpooling': choose among avg, "),
+        (lambda: dc.networks.ConvNet(2, activation="gelu"), "There is no activation 'gelu': choose among relu, "),
+        (lambda: dc.networks.ConvNet(2, depth=0), "The depth of a network is at least 1, not 0"),
+        (lambda: dc.networks.VGG11(2, width=0), "The width of a network is at least 1, not 0"),
+        (lambda: dc.networks.VGG11(2, norm="batchnorm"), "There is no norm 'batchnorm'"),
+        (
+            lambda: dc.networks.ResNet18(2, downsampling="avgpool"),
+            "There is no downsampling 'avgpool': choose among stride",
+        ),
+        (lambda: dc.networks.ResNet10(2, norm="bn"), "There is no norm 'bn'"),
+    ],
+)
+def test_what_a_network_does_not_know_is_named_with_the_choices(make, message):
+    with pytest.raises(dc.InputError, match=message):
+        make()
+
+
+class _Forgetful(nn.Module):
+    """A network of a user's own, whose layer keeps what is not a weight."""
+
+    @nn.compact
+    def __call__(self, image):
+        return nn.Dense(2)(nn.BatchNorm(use_running_average=True)(image.reshape(len(image), -1)))
+
+
+def test_what_a_network_of_ones_own_would_lose_is_named():
+    with pytest.raises(dc.InputError, match="_Forgetful keeps batch_stats beside its weights, which would be lost"):
+        dc.network(_Forgetful(), (8, 8, 1))
+    with pytest.raises(dc.InputError, match=r"height, width and channels, not the shape \(8, 8\)"):
+        dc.network(_Forgetful(), (8, 8))

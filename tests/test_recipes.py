@@ -12,6 +12,9 @@ from experiments.parts.choices import MIXES, augmentation
 from experiments.pipeline.recipes import recipe
 from experiments.settings.settings import defaults
 
+DATA = small_data()
+NET = dense_net(DATA)
+
 
 def rates(phase, steps_per_epoch):
     """The rate of every epoch of a phase, from plain gradient descent's updates without momentum's help."""
@@ -49,11 +52,11 @@ def test_a_recipe_is_one_object_so_that_its_training_is_compiled_once():
 
 def test_a_recipe_at_a_learned_rate_differs_in_the_rate_alone():
     own = dc.dc_recipe(20)
-    learned = own.at_learned_rate()
+    learned = own.at_learned_rate("rate")
     assert own.rate(()) == 0.01
     assert learned.rate({"rate": 0.3, "other": 1.0}) == 0.3
     assert learned == own.at_learned_rate("rate") != own.at_learned_rate("other")
-    assert hash(learned) == hash(dc.dc_recipe(20).at_learned_rate())
+    assert hash(learned) == hash(dc.dc_recipe(20).at_learned_rate("rate"))
     assert learned._replace(rate=own.rate, description=own.description) == own
     assert learned.description.endswith("; the learned rate takes the place of that rate")
     assert learned.plain().rate == learned.rate
@@ -64,7 +67,7 @@ def test_a_rate_that_was_not_learned_is_one_sentence(hyper, known):
     with pytest.raises(
         dc.InputError, match=rf"at the learned 'rate', but {known} was learned .*: give `hyper`, or .*\.$"
     ):
-        dc.dc_recipe().at_learned_rate().rate(hyper)
+        dc.dc_recipe().at_learned_rate("rate").rate(hyper)
 
 
 OLDER = {"epochs": 12, "augmentation": "none"}
@@ -154,3 +157,12 @@ def test_replay_needs_as_many_images_of_every_class():
     batch = jax.tree.map(lambda x: x[:5], flatten(data.train.sample(jax.random.key(0), 2)))
     with pytest.raises(dc.InputError, match="5 images are not as many of each of 3 classes"):
         dc.train_student(jax.random.key(1), dense_net(data), batch, dc.replay_recipe(1, 1, 0.1))
+
+
+def test_a_rate_of_every_step_is_none_for_epochs_and_the_name_that_was_learned_is_told():
+    each = dc.rates.learned(0.02, 3).init()
+    recipe = dc.dc_recipe(2).at_learned_rate()
+    with pytest.raises(dc.InputError, match="3 rates were learned, one for every step of a replay"):
+        dc.train_student(jax.random.key(0), NET, flatten(DATA.sample(jax.random.key(1), 1)), recipe, each)
+    with pytest.raises(dc.InputError, match=r"or a recipe `at_learned_rate\('raw_rate'\)`"):
+        dc.dc_recipe(2).at_learned_rate("rate").rate(each)

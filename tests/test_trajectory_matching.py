@@ -119,12 +119,18 @@ def test_what_is_missing_is_named():
     how = {"steps": 2, "order": minibatches.reshuffled(2), "rate": rates.fixed(0.1)}
     with pytest.raises(dc.InputError, match="needs an expert's later weights"):
         loss_of(dc.trajectory_matching(net, **how), dc.Point(point.params), syn)((), syn.image)
+    with pytest.raises(dc.InputError, match="A network of a pool cannot begin a segment"):
+        dc.with_pool(dc.with_segments(dc.source(DATA.train, real_per_class=2), {}, {}), {})
+    with pytest.raises(dc.InputError, match="at least one real image of each class, not 0"):
+        dc.source(DATA.train, real_per_class=0)
     with pytest.raises(dc.InputError, match="at least one step"):
         dc.trajectory_matching(net, **(how | {"steps": 0}))
     with pytest.raises(dc.InputError, match="with_segments"):
         dc.expert().init(jax.random.key(0), dc.source(DATA.train, real_per_class=2).draw(jax.random.key(1)))
     momentum = optax.sgd(1.0, momentum=0.9)
     unroll = (jax.random.key(0), training.cross_entropy(net), point.params, training.flatten(syn), momentum)
+    with pytest.raises(dc.InputError, match="one for all or for each of 2 steps"):
+        training.unroll(*unroll, steps=2, order=everything, rate=jnp.ones(3))
     with pytest.raises(dc.InputError, match="plain gradient descent"):
         training.unroll(*unroll, steps=2, order=everything, rate=jnp.array(0.1), scan=scans.unlinked)
 

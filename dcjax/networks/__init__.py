@@ -42,6 +42,8 @@ def network(module: nn.Module, image_shape: tuple[int, int, int]) -> Network:
 
     Equal modules make equal networks: `jax.jit` compiles a function that takes one as a static argument once for all of them.
     """
+    if len(image_shape) != 3:
+        raise InputError(f"Images have height, width and channels, not the shape {tuple(image_shape)}: give all three.")
     init = _Initialiser(module, tuple(image_shape))
     if not _keeps_statistics(init):
         return Network(init, _Logits(module), _Features(module), _Classify(module))
@@ -62,7 +64,13 @@ class _Initialiser:
 
 @functools.cache
 def _keeps_statistics(init: _Initialiser) -> bool:
-    return STATISTICS in jax.eval_shape(init.variables, jax.random.key(0))
+    found = jax.eval_shape(init.variables, jax.random.key(0)).keys()
+    if others := found - {"params", STATISTICS}:
+        raise InputError(
+            f"{type(init.module).__name__} keeps {', '.join(sorted(others))} beside its weights, which would be lost: its layers may keep "
+            "nothing, but for `dcjax.networks.batch_norm.BatchNorm`."
+        )
+    return STATISTICS in found
 
 
 def _variables(params: Params) -> dict:

@@ -4,7 +4,17 @@ import dataclasses
 import math
 
 from dcjax.base import Array, InputError
-from dcjax.networks.layers import ACTIVATIONS, NORMS, POOLINGS, Classifier, Conv, margin, padded_size
+from dcjax.networks.layers import (
+    ACTIVATIONS,
+    NORMS,
+    POOLINGS,
+    Classifier,
+    Conv,
+    check_choice,
+    check_size,
+    margin,
+    padded_size,
+)
 
 
 def default_depth(size: int) -> int:
@@ -33,6 +43,14 @@ def ConvNet(
         activation: a key of `ACTIVATIONS`.
         pooling: a key of `POOLINGS`.
     """
+    check_size("width", width)
+    check_size("depth", depth)
+    for kind, name, choices in (
+        ("norm", norm, NORMS),
+        ("activation", activation, ACTIVATIONS),
+        ("pooling", pooling, POOLINGS),
+    ):
+        check_choice(kind, name, choices)
     return Classifier(num_classes, _ConvNet(width, depth, norm, activation, pooling))
 
 

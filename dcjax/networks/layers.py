@@ -1,7 +1,7 @@
 """Defines what networks are made of: layers as PyTorch initialises them, norms, and a linear classifier."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import flax.linen as nn
 import jax
@@ -136,6 +136,18 @@ POOLINGS = {
     "max": lambda x: _pool(jnp.maximum, x),
     "none": lambda x: x,
 }
+
+
+def check_choice(kind: str, name: str, choices: Container[str]) -> None:
+    """Refuses a name that a setting of a network does not know."""
+    if name not in choices:
+        raise InputError(f"There is no {kind} {name!r}: choose among {', '.join(choices)}.")
+
+
+def check_size(kind: str, size: int | None) -> None:
+    """Refuses a number of channels or blocks below one."""
+    if size is not None and size < 1:
+        raise InputError(f"The {kind} of a network is at least 1, not {size}.")
 
 
 def _pool(combine: Callable, x: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from dcjax.base import Array
-from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, require_size
+from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, check_choice, check_size, require_size
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))  # channels, in those of the stem, and the stride of the first block
 DOWNSAMPLING = {  # what halves maps: the stride of a convolution, and what follows it
@@ -28,6 +28,7 @@ def ResNet18(num_classes: int, width: int = 64, norm: str = "instance", downsamp
         norm: a key of `NORMS`.
         downsampling: a key of `DOWNSAMPLING`.
     """
+    _check(width, norm, downsampling)
     return Classifier(
         num_classes, _ResNet("ResNet18", 2, width, norm, downsampling, sees_maps=downsampling == "avg_pool")
     )
@@ -45,6 +46,7 @@ def ResNet10(num_classes: int, width: int = 64, norm: str = "instance", downsamp
         norm: a key of `NORMS`.
         downsampling: a key of `DOWNSAMPLING`.
     """
+    _check(width, norm, downsampling)
     return Classifier(num_classes, _ResNet("ResNet10", 1, width, norm, downsampling, kernel_init=_HE))
 
 
@@ -92,6 +94,12 @@ class BasicBlock(nn.Module):
                 pool(_conv(x, self.channels, 1, stride, "_shortcut", self.kernel_init)), self.norm, "_shortcut"
             )
         return nn.relu(out + x)
+
+
+def _check(width, norm, downsampling):
+    check_size("width", width)
+    check_choice("norm", norm, NORMS)
+    check_choice("downsampling", downsampling, DOWNSAMPLING)
 
 
 def _conv(x, channels, window, stride, suffix, kernel_init):

@@ -5,7 +5,7 @@ import dataclasses
 import flax.linen as nn
 
 from dcjax.base import Array
-from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, margin, require_size
+from dcjax.networks.layers import NORMS, POOLINGS, Classifier, Conv, check_choice, check_size, margin, require_size
 
 _CHANNELS = (1, 2, 4, 4, 8, 8, 8, 8)  # in those of the first convolution
 _POOLED = (0, 1, 3, 5, 7)  # the last convolution of every stage
@@ -22,6 +22,8 @@ def VGG11(num_classes: int, width: int = 64, norm: str = "instance") -> Classifi
         width: channels of the first convolution; 64 as published, the last have eight times as many.
         norm: a key of `NORMS`.
     """
+    check_size("width", width)
+    check_choice("norm", norm, NORMS)
     return Classifier(num_classes, _VGG11(width, norm))
 
 

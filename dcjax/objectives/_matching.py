@@ -62,6 +62,8 @@ def distribution_matching(
 
         sum over classes k of  | mean features(params, syn_k) - mean features(params, real_k) |^2
 
+    It takes no part of a label into account: learned ones (`soft_labels`) stay as they start. Rows without a label are padding.
+
     Zhao & Bilen, Dataset Condensation with Distribution Matching, WACV 2023 (arXiv:2110.04181).
 
     Args:
@@ -76,7 +78,9 @@ def distribution_matching(
 
     def class_loss(params, syn, real):
         target = map_images(net.features, params, real.image).mean(0)
-        return jnp.square(net.features(params, syn.image).mean(0) - target).sum()
+        present = syn.label.any(-1, keepdims=True)
+        mean = (present * net.features(params, syn.image)).sum(0) / jnp.maximum(present.sum(), 1)
+        return jnp.square(mean - target).sum()
 
     return _class_by_class(class_loss, augment, functools.partial(settle, net), packing)
 
