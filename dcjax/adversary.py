@@ -157,7 +157,7 @@ def supervised_contrast(a: Array, b: Array, label: Array, temperature: float = 0
     """
     rows = _unit(jnp.concatenate([a, b]))
     present = label.any(-1)
-    others = (1 - jnp.eye(rows.shape[0])) * present
+    others = (1 - jnp.eye(rows.shape[0])) * present[None]
     alike = (label @ label.T) * others
     cosines = rows @ rows.T / temperature
     of_others = jnp.where(others > 0, cosines, -jnp.inf)
