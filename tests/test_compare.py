@@ -253,7 +253,7 @@ def test_a_comparison_that_was_begun_with_other_evaluations_on_the_way_goes_on(t
     words = ["--network", "mlp", "--workdir", str(tmp_path / "run")]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(dump(parse(words))))
-    grid.check_place(parse([*words, "--eval-at", "0"]))
+    grid.check_place(parse([*words, "--eval-at", "0", "--num-students", "7"]))
     with pytest.raises(dc.InputError, match="holds a run with other settings"):
         grid.check_place(parse([*words, "--eval-at", "0", "--image-rate", "0.3"]))
 

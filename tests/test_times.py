@@ -108,16 +108,22 @@ def test_runs_of_a_comparison_go_on_for_more_minutes_but_not_for_other_settings(
         grid.check_place(parse([*words, "--minutes", "2"]))
 
 
-def test_a_run_that_was_stopped_on_its_way_to_more_minutes_is_not_finished():
+def test_a_run_is_not_finished_of_which_more_minutes_or_students_are_wanted():
     five, fifteen = (parse(["--minutes", minutes]) for minutes in ("5", "15"))
+    accuracy = {"condensed": {"students": 19, "diverged": 1}, "random": {"students": 20}}
     result = {
         "complete": True,
         "condense_seconds": 300.4,
+        "accuracy": accuracy,
     }  # that of the first five, which stays until the next is written
+    assert not grid._lacks(parse(["--minutes", "5", "--num-students", "3"]), result)
+    assert grid._lacks(parse(["--minutes", "5", "--num-students", "21"]), result)
     assert not grid._lacks(five, result)
     assert grid._lacks(fifteen, result)
     assert grid._lacks(five, {**result, "complete": False})
-    assert not grid._lacks(parse(["--method", "random"]), {"complete": True})
+    assert not grid._lacks(
+        parse(["--method", "random", "--num-students", "20"]), {"complete": True, "accuracy": accuracy}
+    )
 
 
 def comparison(path, methods, rows):

@@ -101,8 +101,8 @@ def _minutes(settings):
 
 
 def _decides(settings):
-    """Gives the settings on which the figures of a run depend, but for those on the way; a run of some minutes may go on for more."""
-    aside = {"workdir", "eval_at", "eval_minutes", *(["iterations"] if _minutes(settings) else [])}
+    """Gives the settings on which the figures of a run depend, but for those on the way; more minutes or students may be wanted later."""
+    aside = {"workdir", "eval_at", "eval_minutes", "num_students", *(["iterations"] if _minutes(settings) else [])}
     found = {name: value for name, value in dump(settings).items() if name not in aside}
     return found | ({"minutes": bool(found["minutes"])} if "minutes" in found else {})
 
@@ -133,9 +133,13 @@ def _finish(run, cell):
 
 
 def _lacks(settings, result):
-    """Tells whether a run has not been evaluated, or made for as many minutes as are wanted now."""
+    """Tells whether a run has not been evaluated, or not by as many students or made for as many minutes as are wanted now."""
+    if not result.get("complete"):
+        return True
     made = result.get("condense_seconds", 0) + 0.1  # it is rounded
-    return not result.get("complete") or made < 60 * _minutes(settings)
+    score = next(iter(result["accuracy"].values()))
+    trained = score["students"] + score.get("diverged", 0)
+    return trained < settings.num_students or made < 60 * _minutes(settings)
 
 
 def _result(settings):
