@@ -119,7 +119,7 @@ def train_student(key: Key, net: Network, batch: Batch, recipe: Recipe, hyper: H
 
 def _check_fits(batch, test):
     """Refuses a set that is of other classes or images than the test, or not normalised."""
-    ours, theirs = (batch.label.shape[-1], batch.image.shape[-3:]), (len(test.counts), test.image.shape[1:])
+    ours, theirs = (batch.label.shape[-1], batch.image.shape[-3:]), (test.num_classes, test.image_shape)
     if ours != theirs:
         raise InputError(
             f"The set has {ours[0]} classes and images {ours[1]}, but the test has {theirs[0]} and {theirs[1]}: take a test of the same data."

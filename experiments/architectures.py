@@ -34,6 +34,7 @@ from experiments.parts.values import (
     Seed,
     at_least,
     at_most,
+    check_once,
     check_ranges,
     flag,
 )
@@ -105,8 +106,7 @@ class Wanted:
         for name in ("depths", "widths", "activations", "poolings", "norms"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
-        if len({*self.proxies}) < len(self.proxies):
-            raise InputError("--proxies names one twice: give each once.")
+        check_once(self, "proxies")
         check_ranges(self)
 
     def axes(self) -> dict[str, tuple]:

@@ -38,6 +38,7 @@ from experiments.parts.values import (
     at_least,
     at_most,
     below,
+    check_once,
     check_ranges,
     flag,
 )
@@ -104,9 +105,9 @@ class Continual:
     def __post_init__(self):
         check_ranges(self)
         for name in ("methods", "orders"):
-            values = getattr(self, name)
-            if not values or len({*values}) < len(values):
-                raise InputError(f"{flag(name)} names {'nothing' if not values else 'one twice'}: give each once.")
+            if not getattr(self, name):
+                raise InputError(f"{flag(name)} names nothing: give each once.")
+        check_once(self, "methods", "orders")
         if len(self.sequence) == 1:
             raise InputError(f"--sequence {self.sequence[0]} is one data set: give two or more, or --data.")
         for name in ("data", "steps"):

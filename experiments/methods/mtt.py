@@ -27,7 +27,8 @@ _MTT = {
     ("cifar100", 10): Cell(20, 2, 20, 0.01, 1000.0, 1e-5, zca=False),
     ("cifar100", 50): Cell(80, 2, 40, 0.01, 1000.0, 1e-5, zca=True, student_batch=125),
 }
-# As HaBa's scripts for CIFAR-10 have them; the rate is released with a lower bound of 0.001, and is the softplus of what is learned here.
+# As HaBa's scripts for CIFAR-10 have them, but for whitening, which is MTT's. The rate is released with a lower bound of 0.001; here it is the
+# softplus of what is learned.
 _HABA = {
     1: Cell(50, 2, 2, 0.01, 100.0, 1e-7, zca=True),
     10: Cell(30, 2, 20, 0.001, 100.0, 1e-5, zca=True),

@@ -92,6 +92,14 @@ def check_ranges(part: Any) -> None:
                     raise InputError(f"{flag(name)} must be {range_.words}, not {SHORT.repr(each)}.")
 
 
+def check_once(part: Any, *names: str) -> None:
+    """Refuses a part of which a value with several entries, by one of these names, has one twice."""
+    for name in names:
+        entries = getattr(part, name)
+        if len({*entries}) < len(entries):
+            raise InputError(f"{flag(name)} names one twice: give each once.")
+
+
 def _is_of(value, of):
     """Tells whether a value is one of a type as settings have them: plain, optional, a tuple, or one of some choices."""
     if get_origin(of) is Literal:

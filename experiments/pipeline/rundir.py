@@ -92,9 +92,9 @@ def under(history: list[dict], values: Mapping[str, Any]) -> list[dict]:
 
 
 def evaluation(values: Mapping[str, Any]) -> int:
-    """Digests those of a run's settings by which students are trained, as a number for the log."""
-    chosen = {name: values[name] for name in sorted(values) if name.startswith("eval_") and name not in _WHEN}
-    return zlib.crc32(json.dumps(chosen).encode())
+    """Digests those of a run's settings by which students are trained, as a number for the log; what chooses nothing is none of them."""
+    names = [name for name in sorted(values) if name.startswith("eval_") and name not in _WHEN]
+    return zlib.crc32(json.dumps({name: values[name] for name in names if values[name]}).encode())
 
 
 def _row(line):

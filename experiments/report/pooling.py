@@ -9,34 +9,33 @@ from experiments.report.cells import Figure
 
 
 def pooled(figures: Iterable[Figure]) -> Figure:
-    """Gives one figure for several of a cell: that of all students of runs that differ in their seed alone, else that of most students.
+    """Gives one figure for several of a cell: of runs that differ in their seed alone all students together, else that of most students.
 
-    Of as many students, those on more sets are taken. Runs that ended earlier than others are left out, and those that differ in what no label shows from the others, if these are more. The figure of random images is that of most students among those that are pooled.
+    Of as many students, those on more sets are taken. Runs that ended earlier than others are left out, and those that differ in what
+    no label shows from the others, if these are more. The figure of random images is that of most students among those that are left.
     """
-    runs = _runs(figures)
-    longest = max(map(_made, runs))
+    figures = _runs(figures)
+    longest = max(map(_made, figures))
     alike: dict[tuple, list[Figure]] = {}
-    for each in runs:
+    for each in figures:
         if _made(each) == longest:
             alike.setdefault(each.beside, []).append(each)
     figures = max(alike.values(), key=lambda group: sum(each.score.get("students", 0) for each in group))
-    together = [*_together([each for each in figures if each.score.get("values")])]
-    together += [
-        each for each in figures if not each.score.get("values")
-    ]  # comparisons, of which the students are not known
-    best = max(together, key=lambda each: (each.score.get("students", 0), each.sets))
+    runs = [each for each in figures if each.score.get("values")]
+    comparisons = [each for each in figures if not each.score.get("values")]  # of which the students are not known
+    candidates = [*([_together(runs)] if runs else []), *comparisons]
+    best = max(candidates, key=lambda each: (each.score.get("students", 0), each.sets))
     paper = best.paper or next((each.paper for each in figures if each.paper), None)
     return best._replace(paper=paper, random=of_most([each.random for each in figures]))
 
 
 def _together(runs):
-    """Yields one figure of all students of some runs, if there are any."""
-    if not runs:
-        return
+    """Gives one figure of all students of some runs."""
+    if len(runs) == 1:
+        return runs[0]
     values = [value for each in runs for value in each.score["values"]]
     score = {"mean": float(np.mean(values)), "std": float(np.std(values)), "students": len(values), "values": values}
-    several = {"score": score, "sets": len(runs), "is_complete": all(each.is_complete for each in runs)}
-    yield runs[0]._replace(**several) if len(runs) > 1 else runs[0]
+    return runs[0]._replace(score=score, sets=len(runs), is_complete=all(each.is_complete for each in runs))
 
 
 def of_most(scores: Iterable[dict | None]) -> dict | None:

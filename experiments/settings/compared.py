@@ -7,7 +7,7 @@ from dcjax import InputError
 from experiments.methods import MATCHING_EXPERTS, METHODS
 from experiments.parts import AXES, RECIPES
 from experiments.parts.part import known_settings
-from experiments.parts.values import MOST, at_least, at_most, below, check_ranges, flag
+from experiments.parts.values import MOST, at_least, at_most, below, check_once, check_ranges, flag
 from experiments.settings import passed_on
 from experiments.settings.words import nearest
 
@@ -45,11 +45,8 @@ class Compared:
         for name in ("methods", "ipc", "seeds"):
             if not getattr(self, name):
                 raise InputError(f"{flag(name)} names nothing: give at least one.")
-        for name in ("methods", "ipc", "seeds", "parameterizations", "objectives", "trajectories"):
-            values = getattr(self, name)
-            if len({*values}) < len(values):
-                raise InputError(f"{flag(name)} {','.join(map(str, values))} names one twice: give each once.")
         check_ranges(self)
+        check_once(self, "methods", "ipc", "seeds", "parameterizations", "objectives", "trajectories")
         self.varied()
         for method in (*self.methods, self.judge):
             _check_choice("method", method, [*METHODS])
